@@ -1,0 +1,219 @@
+/** Copies the next chunk of a partition into staging: rows, bad rows and the chunk's record in one transaction. */
+import { RECORD_VALUES } from '../connectors/index.ts';
+import type { Connection, Database } from '../connectors/postgres/database.ts';
+import { isDataError } from '../connectors/postgres/errors.ts';
+import type { ChunkRequest, CopyChunk, PlannedPartition, RecordChunk, RejectedRow, Source } from '../connectors/source.ts';
+import { type PartitionState, recordChunk } from '../ledger/chunks.ts';
+import { type Fence, holdFence } from '../ledger/fence.ts';
+import { forgetQuarantineFrom, quarantineRows } from '../ledger/quarantine.ts';
+import type { RunPlan } from '../ledger/run-plan.ts';
+import { POSITION_COLUMN, setPartition, stagingTable } from '../ledger/staging.ts';
+import type { BoundPipeline } from '../pipeline/definition.ts';
+import { createRowEncoder } from '../validation/copy-text.ts';
+import { type EncodedLine, type EncodeOptions, encodedLines, encodeRecords } from '../validation/encode-records.ts';
+import { createRowParser } from '../validation/row-parser.ts';
+import type { ColumnType } from '../validation/row-schema.ts';
+import { copyIn } from './copy-in.ts';
+import { faultPoint } from './fault-points.ts';
+
+export interface ChunkCopierOptions {
+  readonly database: Database;
+  readonly source: Source;
+  readonly pipeline: BoundPipeline;
+  readonly plan: RunPlan;
+  readonly fence: Fence;
+  readonly partition: number;
+  readonly planned: PlannedPartition;
+}
+
+/** Rows of one savepoint when a chunk is copied carefully. */
+const CAREFUL_ROWS = 500;
+
+export class ChunkCopier {
+  readonly #options: ChunkCopierOptions;
+  readonly #table: string;
+  #encode: EncodeOptions | undefined;
+
+  constructor(options: ChunkCopierOptions) {
+    this.#options = options;
+    this.#table = stagingTable(options.fence.runKey);
+  }
+
+  /**
+   * @returns the partition's state after the chunk
+   * @throws pg.DatabaseError (class 22 or 23) where staging refuses a value: nothing was changed, copy it carefully
+   */
+  async copyNext(state: PartitionState): Promise<PartitionState> {
+    return await this.#inTransaction(state, async (client) => {
+      const chunk = await this.#read(state);
+      const staged = await copyIn(client, this.#table, chunk.format, chunk.columns, chunk.bytes);
+      const { rejected, rowsRead, position, last } = chunk.end();
+      return { staged, rejected, rowsRead: rowsRead ?? staged + rejected.length, position, last };
+    });
+  }
+
+  /** The same chunk row by row: what staging refuses goes to quarantine with the server's reason. */
+  async copyNextCarefully(state: PartitionState): Promise<PartitionState> {
+    return await this.#inTransaction(state, async (client) => {
+      const records = counted(await this.#options.source.readRecords(this.#request(state)));
+      const rejected: RejectedRow[] = [];
+      const lines = encodedLines(records, this.#encoding(), rejected);
+      let staged = 0;
+      let pending: EncodedLine[] = [];
+      const flush = async () => {
+        const { refused, written } = await this.#copyWithSavepoints(client, pending);
+        rejected.push(...refused);
+        staged += written;
+        pending = [];
+      };
+      for await (const batch of lines) {
+        for (const line of batch) {
+          pending.push(line);
+          if (pending.length >= CAREFUL_ROWS) await flush();
+        }
+      }
+      await flush();
+      return { staged, rejected, rowsRead: records.count(), ...records.end() };
+    });
+  }
+
+  async #inTransaction(state: PartitionState, copy: (client: Connection) => Promise<CopiedChunk>): Promise<PartitionState> {
+    const { database, fence, partition } = this.#options;
+    const chunk = state.next;
+    const copied = await database.transaction(async (client) => {
+      await holdFence(client, fence);
+      await setPartition(client, partition);
+      await forgetQuarantineFrom(client, fence.runKey, partition, chunk);
+      const done = await copy(client);
+      await quarantineRows(client, fence.runKey, partition, chunk, done.rejected);
+      await recordChunk(client, fence, {
+        partition,
+        chunk,
+        position: done.position,
+        last: done.last,
+        rowsRead: done.rowsRead,
+        rowsStaged: done.staged,
+        rowsQuarantined: done.rejected.length,
+      });
+      await faultPoint('chunk:before-commit', client);
+      return done;
+    });
+    await faultPoint('chunk:after-commit');
+    return {
+      next: chunk + 1,
+      position: copied.position,
+      whole: copied.last,
+      chunks: state.chunks + 1,
+      rowsRead: state.rowsRead + copied.rowsRead,
+      rowsStaged: state.rowsStaged + copied.staged,
+      rowsQuarantined: state.rowsQuarantined + copied.rejected.length,
+    };
+  }
+
+  async #read(state: PartitionState): Promise<CopyChunk> {
+    const { source, plan, pipeline } = this.#options;
+    if (plan.transfer !== 'records' && source.readCopy) {
+      return await source.readCopy({
+        ...this.#request(state),
+        transfer: plan.transfer,
+        columns: plan.staged.filter((column) => plan.read.includes(column.name)),
+      });
+    }
+    return encodeRecords(await source.readRecords(this.#request(state)), this.#encoding());
+  }
+
+  #request(state: PartitionState): ChunkRequest & { readonly schema: readonly ColumnType[] } {
+    const { plan, planned, pipeline } = this.#options;
+    return {
+      partition: planned,
+      columns: plan.read,
+      schema: pipeline.row?.columns ?? [],
+      window: plan.window,
+      position: state.position,
+      maxRows: pipeline.chunk.rows,
+      maxBytes: pipeline.chunk.bytes,
+      signal: new AbortController().signal,
+    };
+  }
+
+  #encoding(): EncodeOptions {
+    const { pipeline, plan } = this.#options;
+    this.#encode ??= {
+      parse: pipeline.row ? createRowParser(pipeline.row, RECORD_VALUES[pipeline.source.kind]) : undefined,
+      transform: pipeline.rowFunction ?? undefined,
+      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, enumLabels: column.enumLabels ?? undefined }))),
+      withPosition: true,
+      columns: plan.staged.map((column) => column.name),
+    };
+    return this.#encode;
+  }
+
+  /** Writes lines under a savepoint; takes out the one that the server names, or halves until it is found. */
+  async #copyWithSavepoints(client: Connection, lines: readonly EncodedLine[]): Promise<{ written: number; refused: RejectedRow[] }> {
+    const refused: RejectedRow[] = [];
+    const columns = [POSITION_COLUMN, ...this.#options.plan.staged.map((column) => column.name)];
+    let rest = [...lines];
+    while (rest.length > 0) {
+      await client.query('savepoint careful');
+      try {
+        const written = await copyIn(client, this.#table, 'text', columns, [Buffer.from(rest.map((line) => line.line).join(''))]);
+        await client.query('release savepoint careful');
+        return { written, refused };
+      } catch (error) {
+        if (!isDataError(error)) throw error;
+        await client.query('rollback to savepoint careful');
+        const at = refusedLine(error.where);
+        const bad = at === null ? undefined : rest[at];
+        if (bad) {
+          refused.push(refusedRow(bad, error));
+          rest = rest.filter((line) => line !== bad);
+        } else if (rest.length === 1) {
+          const [only] = rest;
+          if (only) refused.push(refusedRow(only, error));
+          rest = [];
+        } else {
+          const half = Math.ceil(rest.length / 2);
+          const first = await this.#copyWithSavepoints(client, rest.slice(0, half));
+          const second = await this.#copyWithSavepoints(client, rest.slice(half));
+          return { written: first.written + second.written, refused: [...refused, ...first.refused, ...second.refused] };
+        }
+      }
+    }
+    return { written: 0, refused };
+  }
+}
+
+interface CopiedChunk {
+  readonly staged: number;
+  readonly rowsRead: number;
+  readonly rejected: readonly RejectedRow[];
+  readonly position: PartitionState['position'];
+  readonly last: boolean;
+}
+
+function counted(chunk: RecordChunk): RecordChunk & { count(): number } {
+  let count = 0;
+  return {
+    batches: (async function* () {
+      for await (const batch of chunk.batches) {
+        count += batch.length;
+        yield batch;
+      }
+    })(),
+    end: () => chunk.end(),
+    count: () => count,
+  };
+}
+
+/** `COPY rows_1, line 17, column "amount": ...` names the line, from 1. */
+function refusedLine(where: string | undefined): number | null {
+  const line = /^COPY .*?, line (\d+)/.exec(where ?? '')?.[1];
+  return line === undefined ? null : Number(line) - 1;
+}
+
+function refusedRow(line: EncodedLine, error: { message: string; where?: string | undefined; column?: string | undefined }): RejectedRow {
+  const column = error.column ?? /, column ([^:]+)/.exec(error.where ?? '')?.[1] ?? null;
+  // The value itself stays out of the reason, so that equal reasons can be counted.
+  const reason = error.message.replace(/: ".*$/s, '').replace(/"[^"]*" (is out of range)/, '$1');
+  return { position: line.record.position, column, reason, record: line.record.bytes() };
+}

@@ -1,0 +1,133 @@
+/** Which columns are read, staged and loaded, and with which types; refuses what does not fit before anything starts. */
+import type { Connection } from '../connectors/postgres/database.ts';
+import type { TargetColumn, TargetTable } from '../connectors/postgres/target-table.ts';
+import type { SourceDescription } from '../connectors/source.ts';
+import { PermanentError } from '../errors.ts';
+import type { PlannedColumn } from '../ledger/run-plan.ts';
+import { stagingTable, withRelations } from '../ledger/staging.ts';
+import type { BoundPipeline } from '../pipeline/definition.ts';
+import type { ColumnType } from '../validation/row-schema.ts';
+
+const RESERVED = /^_sluice_/;
+
+/** Columns read from the source: those of the row schema, or all. */
+export function readColumns(pipeline: BoundPipeline, source: SourceDescription): string[] {
+  const available = source.columns.map((column) => column.name);
+  if (!pipeline.row) {
+    if (available.length === 0) throw new PermanentError('InvalidDefinition', `${source.label} does not say its columns: give the pipeline a row schema.`);
+    return available;
+  }
+  for (const column of pipeline.row.columns) {
+    if (available.length > 0 && !column.optional && !available.includes(column.name)) {
+      throw new PermanentError(
+        'MissingColumn',
+        `${pipeline.name}: ${source.label} has no column "${column.name}" of the row schema. It has: ${available.join(', ')}.`,
+      );
+    }
+  }
+  const optional = (column: ColumnType) => available.length === 0 || available.includes(column.name);
+  return pipeline.row.columns.filter(optional).map((column) => column.name);
+}
+
+/** Columns of staging: as the target has them, or else as the source or the schema says. */
+export function stagedColumns(pipeline: BoundPipeline, source: SourceDescription, target: TargetTable, label: string): PlannedColumn[] {
+  const schema = pipeline.rowFunction ? (pipeline.output ?? pipeline.row) : pipeline.row;
+  const names = schema ? schema.columns.map((column) => column.name) : source.columns.map((column) => column.name);
+  for (const name of names) {
+    if (RESERVED.test(name)) throw new PermanentError('InvalidDefinition', `${pipeline.name}: column "${name}": names that begin with _sluice_ are Sluice's own.`);
+  }
+  const ownType = (name: string): string => {
+    const explicit = explicitType(schema?.zod, name);
+    if (explicit) return explicit;
+    const typed = pipeline.rowFunction ? null : (source.columns.find((column) => column.name === name)?.sqlType ?? null);
+    return typed ?? schema?.columns.find((column) => column.name === name)?.sqlType ?? 'text';
+  };
+  if (pipeline.sqlTransform) {
+    return names.map((name) => ({ name, sqlType: ownType(name), notNull: false, enumLabels: null }));
+  }
+  if (!target.exists) {
+    const key = pipeline.target.key ?? [];
+    return names.map((name) => {
+      const column = schema?.columns.find((each) => each.name === name);
+      const required = column !== undefined && !column.nullable && !column.optional;
+      return { name, sqlType: ownType(name), notNull: required || key.includes(name), enumLabels: null };
+    });
+  }
+  const key = pipeline.target.key ?? [];
+  return matchTarget(pipeline, names, target, label).map((column) => ({
+    name: column.name,
+    sqlType: column.sqlType,
+    notNull: column.notNull || key.includes(column.name),
+    enumLabels: column.enumLabels,
+  }));
+}
+
+/**
+ * Columns that a SQL transform gives, as the database itself types them; with the target's types where the table exists.
+ * @throws PermanentError `InvalidSql`
+ */
+export async function transformedColumns(
+  client: Connection,
+  runKey: string,
+  pipeline: BoundPipeline,
+  staged: readonly PlannedColumn[],
+  target: TargetTable,
+  label: string,
+): Promise<PlannedColumn[]> {
+  const relations = withRelations(runKey, { staging: staged }, null);
+  const probe = stagingTable(runKey).replace(/rows_/, 'probe_');
+  await client.query(`create table ${probe} as ${relations} select * from (${pipeline.sqlTransform?.text ?? ''}) as transformed with no data`);
+  const { rows } = await client.query<{ name: string; sqltype: string }>(
+    `select attname as name, format_type(atttypid, atttypmod) as sqltype from pg_attribute
+     where attrelid = $1::regclass and attnum > 0 and not attisdropped order by attnum`,
+    [probe],
+  );
+  await client.query(`drop table ${probe}`);
+  const key = pipeline.target.key ?? [];
+  if (target.exists) {
+    const names = rows.map((row) => row.name);
+    return matchTarget(pipeline, names, target, label).map((column) => ({ ...column, notNull: column.notNull || key.includes(column.name) }));
+  }
+  for (const name of key) {
+    if (!rows.some((row) => row.name === name)) {
+      throw new PermanentError('InvalidDefinition', `${pipeline.name}: target.key: the SQL transform gives no column "${name}"; it gives: ${rows.map((row) => row.name).join(', ')}.`);
+    }
+  }
+  return rows.map((row) => ({ name: row.name, sqlType: row.sqltype, notNull: key.includes(row.name), enumLabels: null }));
+}
+
+function matchTarget(pipeline: BoundPipeline, names: readonly string[], target: TargetTable, label: string): TargetColumn[] {
+  const { table } = pipeline.target;
+  const matched = names.map((name) => {
+    const column = target.columns.find((each) => each.name === name);
+    if (!column) {
+      throw new PermanentError(
+        'MissingColumn',
+        `${pipeline.name}: table "${table}" has no column "${name}" (${label}). Add it, or leave it out of the row schema. Nothing was changed.`,
+      );
+    }
+    if (column.generated) {
+      throw new PermanentError('SchemaDoesNotFit', `${pipeline.name}: column "${name}" of table "${table}" is generated and cannot be loaded (${label}). Leave it out.`);
+    }
+    return column;
+  });
+  const left = target.columns.find((column) => column.notNull && !column.hasDefault && !column.generated && !names.includes(column.name));
+  if (left) {
+    throw new PermanentError(
+      'SchemaDoesNotFit',
+      `${pipeline.name}: column "${left.name}" of table "${table}" may not be null and has no default, and the pipeline does not fill it (${label}). Nothing was changed.`,
+    );
+  }
+  for (const name of pipeline.target.key ?? []) {
+    if (!names.includes(name)) {
+      throw new PermanentError('InvalidDefinition', `${pipeline.name}: target.key: no column "${name}" is loaded; there are: ${names.join(', ')}.`);
+    }
+  }
+  return matched;
+}
+
+function explicitType(schema: { shape: Record<string, unknown> } | undefined, name: string): string | null {
+  const field = schema?.shape[name] as { meta?: () => { sqlType?: unknown } | undefined } | undefined;
+  const type = field?.meta?.()?.sqlType;
+  return typeof type === 'string' ? type : null;
+}

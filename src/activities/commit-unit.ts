@@ -1,0 +1,90 @@
+/**
+ * Activity `commitUnit`: the one transaction that moves staged rows into the target and writes the ledger row that proves it.
+ *
+ * What if the process dies between two of these lines? Before COMMIT nothing has happened. After COMMIT the next attempt finds the
+ * ledger row and returns its result. When the answer to COMMIT is lost, the next attempt waits for the transaction and finds either.
+ */
+import { type Connection, quoteTable } from '../connectors/postgres/database.ts';
+import { loadRows } from '../connectors/postgres/load.ts';
+import type { PartitionFilter } from '../connectors/source.ts';
+import type { CommitResult, UnitInput } from '../contracts/stages.ts';
+import { claimCommit, moveWatermark, recordCommit } from '../ledger/commits.ts';
+import { countRows, readTransform } from '../ledger/completeness.ts';
+import { clearCount, holdFence, unitName } from '../ledger/fence.ts';
+import { columnList, PARTITION_COLUMN, stagingTable, transformedTable } from '../ledger/staging.ts';
+import { attempt } from './attempt.ts';
+import type { Dependencies } from './dependencies.ts';
+import { activity } from './failures.ts';
+import { faultPoint } from './fault-points.ts';
+import { withHeartbeats } from './heartbeats.ts';
+import { plannedRun } from './planned-run.ts';
+
+export function createCommitUnit(dependencies: Dependencies) {
+  return activity(async ({ run, partition }: UnitInput): Promise<CommitResult> => {
+    const { pipeline, database, plan } = await plannedRun(dependencies, run);
+    const id = partition?.id ?? null;
+    const unit = unitName('load', id);
+    const table = pipeline.sqlTransform ? transformedTable(run.key) : stagingTable(run.key);
+    const only = id === null ? '' : ` where ${PARTITION_COLUMN} = ${id}`;
+
+    const commit = async (client: Connection): Promise<CommitResult> => {
+      const done = await claimCommit(client, run.key, unit);
+      if (done) return { status: 'committed', ...done };
+      const transformed = await readTransform(client, run.key, unitName('transform', id));
+      if (!transformed?.checked || (await countRows(client, table, id)) !== transformed.rowsOut) throw new Undo({ status: 'incomplete', missing: 1 });
+      if (plan.window?.high && !(await moveWatermark(client, run.pipeline, plan.window, run.key))) throw new Undo({ status: 'superseded' });
+      await faultPoint('load:before-write', client);
+      const loaded = await loadRows(client, {
+        target: pipeline.target,
+        columns: plan.loaded,
+        from: `(select ${columnList(plan.loaded)} from ${table}${only}) as staged`,
+        replaces: pipeline.target.scope === 'partition' ? await plannedFilters(client, run.key, id) : [],
+      });
+      await recordCommit(client, run.key, unit, loaded);
+      await faultPoint('load:before-commit', client);
+      return { status: 'committed', ...loaded };
+    };
+
+    return await withHeartbeats(
+      async () =>
+        await attempt(database, run.key, unit, dependencies.options.identity, async ({ fence, reachedBoth }) => {
+          await reachedBoth();
+          try {
+            const result = await database.transaction(async (client) => {
+              await holdFence(client, fence);
+              const result = await commit(client);
+              await clearCount(client, fence);
+              return result;
+            });
+            await faultPoint('load:after-commit');
+            return result;
+          } catch (error) {
+            if (error instanceof Undo) return error.result;
+            throw error;
+          }
+        }),
+    );
+  });
+}
+
+/** Ends the transaction without changing anything, with an answer. */
+class Undo extends Error {
+  readonly result: CommitResult;
+  constructor(result: CommitResult) {
+    super(result.status);
+    this.result = result;
+  }
+}
+
+async function plannedFilters(client: Connection, runKey: string, partition: number | null): Promise<PartitionFilter[]> {
+  const { rows } = await client.query<{ filter: PartitionFilter }>(
+    `select plan -> 'filter' as filter from sluice.partitions where run_key = $1 and ($2::int is null or partition = $2) order by partition`,
+    [runKey, partition],
+  );
+  return rows.map((row) => row.filter);
+}
+
+/** The target's name for people. */
+export function targetLabel(label: string, table: string): string {
+  return `${label} table ${quoteTable(table).replaceAll('"', '')}`;
+}

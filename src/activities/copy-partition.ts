@@ -1,0 +1,62 @@
+/** Activity `copyPartition`: copies one partition chunk by chunk into staging, going on where the ledger says. */
+import { Context } from '@temporalio/activity';
+import { isDataError } from '../connectors/postgres/errors.ts';
+import type { Counts } from '../contracts/run.ts';
+import type { CopyHeartbeat, CopyPartitionInput, CopyPartitionResult } from '../contracts/stages.ts';
+import { type PartitionState, readPartitionState } from '../ledger/chunks.ts';
+import { unitName } from '../ledger/fence.ts';
+import { readPartition } from '../ledger/run-plan.ts';
+import { attempt } from './attempt.ts';
+import { ChunkCopier } from './chunk-copier.ts';
+import type { Dependencies } from './dependencies.ts';
+import { activity, Handover } from './failures.ts';
+import { withHeartbeats } from './heartbeats.ts';
+import { plannedRun } from './planned-run.ts';
+
+export function createCopyPartition(dependencies: Dependencies) {
+  return activity(async ({ run, partition }: CopyPartitionInput): Promise<CopyPartitionResult> => {
+    const { pipeline, database, plan } = await plannedRun(dependencies, run);
+    const cancelled = Context.current().cancellationSignal;
+    const { stopping, identity } = dependencies.options;
+    let counts: Counts = { rowsRead: 0, rowsStaged: 0, rowsQuarantined: 0, chunks: 0 };
+
+    return await withHeartbeats(
+      async () => {
+        const before = await readPartitionState(database, run.key, partition.id);
+        if (before.whole) return result(before, true);
+        return await attempt(database, run.key, unitName('copy', partition.id), identity, async ({ fence, reachedBoth }) => {
+          const [planned, resumed] = await Promise.all([
+            readPartition(database, run.key, partition.id),
+            readPartitionState(database, run.key, partition.id),
+          ]);
+          const source = dependencies.source(pipeline.source);
+          await source.verify(planned, cancelled);
+          await reachedBoth();
+          const copier = new ChunkCopier({ database, source, pipeline, plan, fence, partition: partition.id, planned });
+          let state: PartitionState = resumed;
+          counts = state;
+          while (!state.whole) {
+            if (stopping.aborted) throw new Handover(`partition ${partition.name}`);
+            if (cancelled.aborted) return result(state, false);
+            state = await copier.copyNext(state).catch((error) => {
+              // A value that staging refuses: this chunk again row by row, so that only the bad ones stay behind.
+              if (isDataError(error) || isDataError((error as Error).cause)) return copier.copyNextCarefully(state);
+              throw error;
+            });
+            counts = state;
+          }
+          return result(state, true);
+        });
+      },
+      (): CopyHeartbeat => ({ partition: partition.name, ...pick(counts) }),
+    );
+  });
+}
+
+function result(state: Counts, whole: boolean): CopyPartitionResult {
+  return { ...pick(state), whole };
+}
+
+function pick({ rowsRead, rowsStaged, rowsQuarantined, chunks }: Counts): Counts {
+  return { rowsRead, rowsStaged, rowsQuarantined, chunks };
+}

@@ -1,0 +1,87 @@
+/** What activities work with; made once for a worker process. */
+import type { SourceConfig } from '../connectors/configs.ts';
+import { createSource } from '../connectors/index.ts';
+import { Database, databaseUrl } from '../connectors/postgres/database.ts';
+import type { Source } from '../connectors/source.ts';
+import type { RunRef } from '../contracts/run.ts';
+import { PermanentError, TransientError } from '../errors.ts';
+import type { BoundPipeline, Pipeline } from '../pipeline/definition.ts';
+
+export interface KnownPipeline {
+  readonly pipeline: Pipeline;
+  readonly fingerprint: string;
+}
+
+export interface ActivityOptions {
+  readonly pipelines: ReadonlyMap<string, KnownPipeline>;
+  /** Who this worker is, for people. */
+  readonly identity: string;
+  /** The server knows Sluice's search attributes. */
+  readonly searchAttributes: boolean;
+  /** Aborted when the worker begins to stop. */
+  readonly stopping: AbortSignal;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** Pipelines, and the connections of this worker, shared by all its activities. */
+export class Dependencies {
+  readonly options: ActivityOptions;
+  readonly #databases = new Map<string, Database>();
+  readonly #sources = new Map<string, Source>();
+
+  constructor(options: ActivityOptions) {
+    this.options = options;
+  }
+
+  /** @throws PermanentError `UnknownPipeline` */
+  pipeline(name: string): KnownPipeline {
+    const known = this.options.pipelines.get(name);
+    if (known) return known;
+    const names = [...this.options.pipelines.keys()].sort();
+    throw new PermanentError(
+      'UnknownPipeline',
+      `There is no pipeline "${name}". This worker has: ${names.length > 0 ? names.join(', ') : 'none'}. Check the name, or start workers where its module is (--pipelines DIR).`,
+    );
+  }
+
+  /**
+   * The pipeline of a planned run, as it was when planned.
+   * @throws TransientError `DefinitionChanged`: a worker with the planned definition may take it
+   */
+  boundPipeline(run: RunRef): BoundPipeline {
+    const known = this.options.pipelines.get(run.pipeline);
+    if (known?.fingerprint === run.fingerprint) return known.pipeline.bind(run.params);
+    const has = known ? `has definition ${known.fingerprint}` : 'does not have it';
+    throw new TransientError(
+      'DefinitionChanged',
+      `Pipeline "${run.pipeline}" of this run was planned as ${run.fingerprint}; this worker ${has} and leaves the run alone. ` +
+        'Start a worker with the planned definition, or cancel the run and start it again.',
+      { blameless: true },
+    );
+  }
+
+  target(pipeline: BoundPipeline): Database {
+    const url = databaseUrl(pipeline.target, this.options.env);
+    const open = this.#databases.get(url) ?? new Database('target', url, { max: 32 });
+    this.#databases.set(url, open);
+    return open;
+  }
+
+  /** A source that knows nothing yet. The caller closes it. */
+  freshSource(config: SourceConfig): Source {
+    return createSource(config, this.options.env);
+  }
+
+  /** The source as this worker shares it among the partitions of its runs. */
+  source(config: SourceConfig): Source {
+    const key = JSON.stringify(config);
+    const open = this.#sources.get(key) ?? createSource(config, this.options.env);
+    this.#sources.set(key, open);
+    return open;
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#sources.values()].map((source) => source.close()));
+    await Promise.allSettled([...this.#databases.values()].map((database) => database.close()));
+  }
+}

@@ -1,0 +1,37 @@
+/** Activity `finishRun`: writes how the run ended, with its totals, and takes its staging away. May be called again. */
+import type { FinishRunInput, RunTotals } from '../contracts/stages.ts';
+import { quarantineReasons } from '../ledger/quarantine.ts';
+import { endedTotals, endRun, sumChunks, sumCommits } from '../ledger/runs.ts';
+import type { Dependencies } from './dependencies.ts';
+import { activity } from './failures.ts';
+import { withHeartbeats } from './heartbeats.ts';
+import { plannedRun } from './planned-run.ts';
+
+export function createFinishRun(dependencies: Dependencies) {
+  return activity(
+    async ({ run, outcome, reason }: FinishRunInput): Promise<RunTotals> =>
+      await withHeartbeats(async () => {
+        const { pipeline, database, plan } = await plannedRun(dependencies, run);
+        const ended = (await endedTotals(database, run.key)) as RunTotals | null;
+        if (ended) {
+          await endRun(database, run.key, outcome, reason, ended);
+          return ended;
+        }
+        const commits = await sumCommits(database, run.key);
+        const [watermark] = pipeline.incremental
+          ? await database.query<{ value: string[] }>('select value from sluice.watermarks where pipeline = $1', [run.pipeline])
+          : [];
+        const totals: RunTotals = {
+          ...(await sumChunks(database, run.key)),
+          rowsLoaded: commits.rowsLoaded,
+          rowsChanged: commits.rowsChanged,
+          partitionsCommitted: commits.whole ? plan.partitions : commits.units,
+          quarantine: await quarantineReasons(database, run.key, null),
+          target: plan.target,
+          watermark: watermark?.value ?? null,
+        };
+        await endRun(database, run.key, outcome, reason, totals);
+        return totals;
+      }),
+  );
+}

@@ -1,0 +1,195 @@
+/**
+ * Activity `planRun`: freezes everything that must not change on a retry - the definition's fingerprint, the parameters, the
+ * partitions with their bounds, the columns, the watermark - in one transaction of the target database, and creates staging.
+ */
+import { Context } from '@temporalio/activity';
+import type { Connection, Database } from '../connectors/postgres/database.ts';
+import { inspectTarget } from '../connectors/postgres/target-table.ts';
+import type { CursorWindow, PlannedPartition, Source, SourceDescription } from '../connectors/source.ts';
+import type { PlanSummary, RunRef } from '../contracts/run.ts';
+import type { PlanRunInput } from '../contracts/stages.ts';
+import { PermanentError, TransientError } from '../errors.ts';
+import { endingBlockers } from '../ledger/fence.ts';
+import { migrateLedger } from '../ledger/migrations.ts';
+import { insertPartitions, insertRun, readNewestPlan, type RunPlan, readRun, type StoredRun, updatePlan } from '../ledger/run-plan.ts';
+import { resumeRun } from '../ledger/runs.ts';
+import { createStaging, stagingTable, transformedTable } from '../ledger/staging.ts';
+import type { BoundPipeline } from '../pipeline/definition.ts';
+import { readColumns, stagedColumns, transformedColumns } from './columns.ts';
+import type { Dependencies } from './dependencies.ts';
+import { activity } from './failures.ts';
+import { withHeartbeats } from './heartbeats.ts';
+
+const PARTITIONS_A_STATEMENT = 500;
+
+export function createPlanRun(dependencies: Dependencies) {
+  return activity(async (input: PlanRunInput): Promise<PlanSummary> => {
+    try {
+      return await withHeartbeats(() => planRun(dependencies, input));
+    } catch (error) {
+      // Nothing has been reached yet under this name: it is a mistake in the configuration, not an outage.
+      if (error instanceof TransientError && error.code === 'UnknownHost') {
+        throw new PermanentError('UnknownHost', error.message, { cause: error });
+      }
+      throw error;
+    }
+  });
+}
+
+async function planRun(dependencies: Dependencies, input: PlanRunInput): Promise<PlanSummary> {
+  const { pipeline: defined, fingerprint } = dependencies.pipeline(input.pipeline);
+  const pipeline = defined.bind(input.params);
+  const run: RunRef = { key: input.runKey, workflowId: input.workflowId, pipeline: input.pipeline, params: input.params, fingerprint };
+  const database = dependencies.target(pipeline);
+  await database.requireVersion();
+  await migrateLedger(database);
+
+  if (input.retryOf !== null) return await resume(dependencies, database, pipeline, run, await readNewestPlan(database, input.retryOf));
+  const stored = await readRun(database, input.runKey);
+  if (stored) return summarize(dependencies, pipeline, { ...run, fingerprint: stored.fingerprint }, stored.plan);
+
+  // A source of its own: files and tables as they are now, not as an earlier run of this worker saw them.
+  const source = dependencies.freshSource(pipeline.source);
+  try {
+    return await makePlan(dependencies, database, pipeline, run, source);
+  } finally {
+    await source.close();
+  }
+}
+
+async function makePlan(
+  dependencies: Dependencies,
+  database: Database,
+  pipeline: BoundPipeline,
+  run: RunRef,
+  source: Source,
+): Promise<PlanSummary> {
+  const signal = Context.current().cancellationSignal;
+  const [target, description] = await Promise.all([inspectTarget(database, pipeline.target), source.describe(signal)]);
+  const window = await nextWindow(database, pipeline, source, description, signal);
+  const read = readColumns(pipeline, description);
+  const staged = stagedColumns(pipeline, description, target, database.label);
+  const schema = pipeline.row?.columns ?? [];
+  const transfer = pipeline.rowFunction
+    ? ('records' as const)
+    : await source.chooseTransfer({ columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema });
+
+  const plan = await database.transaction(
+    async (client) => {
+      let plan: RunPlan = {
+        params: run.params,
+        source: description.label,
+        target: `${database.label} table ${pipeline.target.table}`,
+        transfer,
+        commit: pipeline.commit,
+        read,
+        staged,
+        loaded: staged,
+        window,
+        rowsExpected: null,
+        partitions: 0,
+      };
+      // A twin that hangs in the middle of its plan stands in the way here.
+      const first = await endingBlockers(database, client, () => insertRun(client, { runKey: run.key, ...run, plan }));
+      if (!first) return null;
+      await createStaging(client, stagingTable(run.key), staged);
+      if (pipeline.sqlTransform) {
+        const loaded = await transformedColumns(client, run.key, pipeline, staged, target, database.label);
+        await createStaging(client, transformedTable(run.key), loaded);
+        plan = { ...plan, loaded };
+      }
+      const empty = window !== null && window.high === null;
+      const partitions = empty ? nothing() : source.plan({ partitioning: pipeline.partitionBy, columns: read, window, signal });
+      plan = { ...plan, ...(await storePartitions(client, run.key, partitions)) };
+      await updatePlan(client, run.key, plan);
+      return plan;
+    },
+    { lockTimeoutMs: 0 },
+  );
+  if (plan) return summarize(dependencies, pipeline, run, plan);
+  const twin = await readRun(database, run.key);
+  if (!twin) throw new TransientError('Unexpected', `Run ${run.key} was planned by another attempt and is gone again.`);
+  return summarize(dependencies, pipeline, { ...run, fingerprint: twin.fingerprint }, twin.plan);
+}
+
+async function resume(
+  dependencies: Dependencies,
+  database: Database,
+  pipeline: BoundPipeline,
+  run: RunRef,
+  stored: StoredRun | null,
+): Promise<PlanSummary> {
+  if (!stored) {
+    throw new PermanentError('RunEnded', `Run ${run.key} is not in the ledger of ${database.label}; it cannot be retried. Start a new run.`);
+  }
+  if (stored.status !== 'failed' && stored.status !== 'running') {
+    throw new PermanentError('RunEnded', `Run ${run.key} ${stored.status}; there is nothing to retry. Start a new run.`);
+  }
+  if (stored.fingerprint !== run.fingerprint) {
+    throw new PermanentError(
+      'DefinitionChanged',
+      `Pipeline "${run.pipeline}" has changed since run ${run.key} was planned (${stored.fingerprint} then, ${run.fingerprint} now). Start a new run.`,
+    );
+  }
+  await resumeRun(database, stored.runKey);
+  return summarize(dependencies, pipeline, { ...run, key: stored.runKey }, stored.plan);
+}
+
+function summarize(dependencies: Dependencies, pipeline: BoundPipeline, run: RunRef, plan: RunPlan): PlanSummary {
+  const { window } = plan;
+  const span = window ? `${window.cursor} after ${window.low?.[0] ?? 'the beginning'} to ${window.high?.[0] ?? 'nothing new'}` : undefined;
+  return {
+    run,
+    partitions: plan.partitions,
+    commit: plan.commit,
+    concurrency: pipeline.concurrency,
+    rowsExpected: plan.rowsExpected,
+    searchAttributes: dependencies.options.searchAttributes,
+    description: `${plan.source} to ${plan.target}`,
+    ...(span === undefined ? {} : { window: span }),
+  };
+}
+
+async function nextWindow(
+  database: Database,
+  pipeline: BoundPipeline,
+  source: Source,
+  description: SourceDescription,
+  signal: AbortSignal,
+): Promise<CursorWindow | null> {
+  if (!pipeline.incremental) return null;
+  if (!source.nextWindow) throw new PermanentError('InvalidDefinition', `A ${source.kind} source has no cursor to go on from.`);
+  if (description.key.length === 0) {
+    throw new PermanentError(
+      'InvalidDefinition',
+      `${description.label} has no key: rows with the same cursor could not be told apart. Give the source a key.`,
+    );
+  }
+  const { cursor, lag } = pipeline.incremental;
+  const [row] = await database.query<{ value: string[] }>('select value from sluice.watermarks where pipeline = $1', [pipeline.name]);
+  return await source.nextWindow(cursor, description.key, row?.value ?? null, lag, signal);
+}
+
+async function storePartitions(
+  client: Connection,
+  runKey: string,
+  partitions: AsyncIterable<PlannedPartition>,
+): Promise<{ partitions: number; rowsExpected: number | null }> {
+  let count = 0;
+  let rowsExpected: number | null = 0;
+  let page: PlannedPartition[] = [];
+  const flush = async () => {
+    if (page.length > 0) await insertPartitions(client, runKey, count, page);
+    count += page.length;
+    page = [];
+  };
+  for await (const partition of partitions) {
+    rowsExpected = rowsExpected === null || partition.rowsExpected === null ? null : rowsExpected + partition.rowsExpected;
+    page.push(partition);
+    if (page.length >= PARTITIONS_A_STATEMENT) await flush();
+  }
+  await flush();
+  return { partitions: count, rowsExpected };
+}
+
+async function* nothing(): AsyncGenerator<PlannedPartition> {}

@@ -1,0 +1,107 @@
+/** Rows in staging that the target would refuse: null where it may not be, or a key that another row of the unit has. */
+import type { Connection } from '../connectors/postgres/database.ts';
+import { quoteName } from '../connectors/postgres/database.ts';
+import type { RejectedRow, Source } from '../connectors/source.ts';
+import type { RunRef } from '../contracts/run.ts';
+import { FOUND_IN_STAGING, forgetQuarantineFoundInStaging, quarantineRows } from '../ledger/quarantine.ts';
+import { type RunPlan, readPartitionOn } from '../ledger/run-plan.ts';
+import { columnList, PARTITION_COLUMN, POSITION_COLUMN } from '../ledger/staging.ts';
+import type { BoundPipeline } from '../pipeline/definition.ts';
+
+export interface UnfitRowsRequest {
+  readonly run: RunRef;
+  readonly plan: RunPlan;
+  readonly pipeline: BoundPipeline;
+  /** One partition, or the whole run. */
+  readonly partition: number | null;
+  /** The table that will be loaded. */
+  readonly table: string;
+  /** For the bytes as received; null where the rows are not the source's. */
+  readonly source: Source | null;
+}
+
+/** Above this many rows the quarantine keeps them as JSON instead of reading the source again. */
+const READ_AGAIN_AT_MOST = 10_000;
+
+/**
+ * Moves unfit rows to quarantine. Of rows with the same key the one with the greatest cursor stays, or else the first of the source.
+ *
+ * @returns rows moved
+ */
+export async function moveUnfitRows(client: Connection, request: UnfitRowsRequest): Promise<number> {
+  const { pipeline, plan, table, partition, run } = request;
+  const only = partition === null ? 'true' : `${PARTITION_COLUMN} = ${partition}`;
+  await forgetQuarantineFoundInStaging(client, run.key, partition);
+
+  const found: FoundRow[] = [];
+  for (const column of plan.loaded.filter((each) => each.notNull)) {
+    const deleted = await client.query<FoundRow>(
+      `delete from ${table} as s where ${only} and ${quoteName(column.name)} is null returning ${foundColumns(plan)}`,
+    );
+    found.push(...deleted.rows.map((row) => ({ ...row, column: column.name, reason: 'null is not allowed' })));
+  }
+
+  const key = pipeline.target.key;
+  if (key && key.length > 0) {
+    const names = columnList(key.map((name) => ({ name })));
+    const twice = await client.query(`select 1 from ${table} where ${only} group by ${names} having count(*) > 1 limit 1`);
+    if (twice.rowCount) {
+      const cursor = pipeline.incremental && !pipeline.sqlTransform ? `${quoteName(pipeline.incremental.cursor)} desc nulls last, ` : '';
+      const deleted = await client.query<FoundRow>(
+        `delete from ${table} as s using (
+           select ctid as place, row_number() over (partition by ${names} order by ${cursor}${PARTITION_COLUMN}, ${POSITION_COLUMN}, ctid) as nth
+           from ${table} where ${only}
+         ) as ranked
+         where s.ctid = ranked.place and ranked.nth > 1 returning ${foundColumns(plan)}`,
+      );
+      found.push(...deleted.rows.map((row) => ({ ...row, column: key.join(', '), reason: 'duplicate key in this run' })));
+    }
+  }
+
+  for (const [id, rows] of groupByPartition(found)) {
+    const bytes = await readAgain(client, request, id, rows);
+    const rejected = rows.map(
+      (row): RejectedRow => ({
+        position: row.position === null ? 0 : Number(row.position),
+        column: row.column,
+        reason: row.reason,
+        record: (row.position === null ? undefined : bytes.get(Number(row.position))) ?? Buffer.from(row.record),
+      }),
+    );
+    await quarantineRows(client, run.key, id, FOUND_IN_STAGING, rejected);
+  }
+  return found.length;
+}
+
+interface FoundRow {
+  readonly partition: number;
+  readonly position: string | null;
+  readonly record: string;
+  readonly column: string;
+  readonly reason: string;
+}
+
+function foundColumns(plan: RunPlan): string {
+  const fields = plan.loaded.map((column) => `'${column.name.replaceAll("'", "''")}', s.${quoteName(column.name)}`);
+  // json_build_object takes at most 100 arguments.
+  const parts: string[] = [];
+  for (let at = 0; at < fields.length; at += 50) parts.push(`jsonb_build_object(${fields.slice(at, at + 50).join(', ')})`);
+  return `s.${PARTITION_COLUMN} as partition, s.${POSITION_COLUMN} as position, (${parts.join(' || ')})::text as record`;
+}
+
+function groupByPartition(rows: readonly FoundRow[]): Map<number, FoundRow[]> {
+  const groups = new Map<number, FoundRow[]>();
+  for (const row of rows) {
+    const group = groups.get(row.partition);
+    if (group) group.push(row);
+    else groups.set(row.partition, [row]);
+  }
+  return groups;
+}
+
+async function readAgain(client: Connection, request: UnfitRowsRequest, partition: number, rows: readonly FoundRow[]): Promise<Map<number, Buffer>> {
+  const positions = rows.flatMap((row) => (row.position === null ? [] : [Number(row.position)]));
+  if (!request.source?.readAt || positions.length === 0 || positions.length > READ_AGAIN_AT_MOST) return new Map();
+  const planned = await readPartitionOn(client, request.run.key, partition);
+  return await request.source.readAt(planned, positions.sort((a, b) => a - b));
+}

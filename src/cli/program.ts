@@ -1,0 +1,114 @@
+/** The commands and their options. What a command does is loaded when it is called. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { EXIT, type ExitStatus } from './exit-status.ts';
+import { type CommonOptions, Session } from './session.ts';
+
+/** Told with which status the command ended. */
+export type OnEnd = (status: ExitStatus) => void;
+
+type Work<Options> = (session: Session, args: string[], options: Options) => Promise<ExitStatus | undefined | void>;
+
+/** Builds the command line. */
+export function createProgram(onEnd: OnEnd): Command {
+  const program = withCommonOptions(new Command('sluice'))
+    .description('Moves data between systems and does not lose it.')
+    .showHelpAfterError('("sluice --help" shows what there is)')
+    .exitOverride();
+
+  const command = <Options>(usage: string, summary: string, work: Work<Options>): Command => {
+    const made = withCommonOptions(program.command(usage)).summary(summary).description(summary);
+    return made.action(async () => {
+      const args = made.processedArgs.filter((arg): arg is string => typeof arg === 'string');
+      const options = made.optsWithGlobals() as Options & CommonOptions;
+      onEnd((await work(new Session(options), args, options)) ?? EXIT.done);
+    });
+  };
+
+  command('init [NAME]', 'writes a minimal pipeline for your own database', async (session, [name]) => {
+    return (await import('./commands/init.ts')).initCommand(session, name);
+  });
+
+  command<import('./commands/dev.ts').DevOptions>('dev', 'starts Temporal, PostgreSQL and workers on this machine', async (session, _, options) => {
+    return (await import('./commands/dev.ts')).devCommand(session, options);
+  })
+    .option('--run <PIPELINE>', 'run this pipeline, show the summary, and stop what was started')
+    .addOption(paramOption())
+    .option('--id <ID>', 'id of the run (default: pipeline and day)')
+    .option('--keep', 'leave Temporal and the database up after --run')
+    .option('--stop', 'stop what runs in this folder')
+    .option('--workers <N>', 'how many worker processes', positive, 2);
+
+  command('worker', 'runs one worker until it is told to stop', async (session) => {
+    await (await import('./commands/worker.ts')).workerCommand(session);
+  });
+
+  command<import('./commands/run.ts').RunOptions>('run <PIPELINE>', 'starts a run and waits for it', async (session, [pipeline = ''], options) => {
+    return (await import('./commands/run.ts')).runCommand(session, pipeline, options);
+  })
+    .addOption(paramOption())
+    .option('--id <ID>', 'id of the run (default: pipeline and day); a running id is attached to')
+    .option('--detach', 'do not wait');
+
+  command<import('./commands/list.ts').ListOptions>('list', 'lists the runs, most recent first', async (session, _, options) => {
+    return (await import('./commands/list.ts')).listCommand(session, options);
+  })
+    .option('--pipeline <PIPELINE>', 'only of this pipeline')
+    .option('--status <STATUS>', 'only of this status')
+    .option('--limit <N>', 'at most so many', positive, 20);
+
+  command('show <RUN>', 'shows where a run stands, what it waits for, and what to do', async (session, [run = '']) => {
+    return (await import('./commands/show.ts')).showCommand(session, run);
+  });
+
+  for (const [how, summary] of [
+    ['pause', 'lets the chunks in flight finish, and starts no more'],
+    ['resume', 'lets a paused run go on'],
+    ['cancel', 'stops a run and cleans up'],
+  ] as const) {
+    command(`${how} <RUN>`, summary, async (session, [run = '']) => {
+      return (await import('./commands/steer.ts')).steerCommand(session, how, run);
+    });
+  }
+
+  command<import('./commands/retry.ts').RetryOptions>('retry <RUN>', 'goes on with a run that failed', async (session, [run = ''], options) => {
+    return (await import('./commands/retry.ts')).retryCommand(session, run, options);
+  })
+    .addOption(new Option('--partition <PARTITION>', 'only this partition; may be given several times').default([]).argParser(collect))
+    .option('--detach', 'do not wait');
+
+  command('pipelines', 'lists the pipelines of this folder, and the modules that cannot be used', async (session) => {
+    return (await import('./commands/pipelines.ts')).pipelinesCommand(session);
+  });
+
+  command('doctor', 'says what is reachable, and how to get what is missing', async (session) => {
+    return (await import('./commands/doctor.ts')).doctorCommand(session);
+  });
+
+  command('clean', 'collects what ended runs left in the database', async (session) => {
+    return (await import('./commands/clean.ts')).cleanCommand(session);
+  });
+
+  return program;
+}
+
+/** Taken before and after the name of the command. */
+function withCommonOptions(command: Command): Command {
+  return command
+    .option('--json', 'print one JSON object as the last line of stdout')
+    .option('--pipelines <DIR>', 'folder of the pipelines (default: SLUICE_PIPELINES, else "pipelines")')
+    .option('--task-queue <NAME>', 'task queue of the workers (default: SLUICE_TASK_QUEUE, else "sluice")');
+}
+
+function paramOption(): Option {
+  return new Option('--param <NAME=VALUE>', 'parameter of the run; may be given several times').default([]).argParser(collect);
+}
+
+function collect(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('It is a whole number of at least 1.');
+  return value;
+}

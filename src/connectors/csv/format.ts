@@ -1,0 +1,53 @@
+/** CSV as a format of record files: the header line, and the records after it. */
+import { PermanentError } from '../../errors.ts';
+import type { FileWindow } from '../record-files/file-window.ts';
+import { byteOrderMarkLength, isUtf16 } from '../record-files/lines.ts';
+import type { FileLayout, RecordFormat } from '../record-files/record-format.ts';
+import type { CsvConfig } from './config.ts';
+import { CsvRecordCutter } from './record-cutter.ts';
+
+/** The format that a configuration describes. */
+export function csvFormat(config: CsvConfig): RecordFormat {
+  return {
+    maxRecordBytes: config.maxRecordBytes,
+    async layout(window, path): Promise<FileLayout> {
+      const mark = await byteOrderMarkLength(window);
+      if (isUtf16(window)) {
+        throw new PermanentError('UnsupportedEncoding', `File "${path}" is UTF-16. Convert it to UTF-8 (iconv -f UTF-16 -t UTF-8).`);
+      }
+      const named = config.header === true ? await readHeader(window, mark, path, config) : { columns: config.header, next: mark };
+      return {
+        columns: named.columns,
+        firstRecord: named.next,
+        cutter: (wanted) => new CsvRecordCutter(config, named.columns, wanted),
+      };
+    },
+  };
+}
+
+async function readHeader(
+  window: FileWindow,
+  start: number,
+  path: string,
+  config: CsvConfig,
+): Promise<{ columns: string[]; next: number }> {
+  const cutter = new CsvRecordCutter(config, [], []);
+  const bad = (reason: string) =>
+    new PermanentError(
+      'BadHeader',
+      `File "${path}": the header line ${reason}. Correct the file, or give the columns as \`header: [...]\`.`,
+    );
+  if (window.bytes.length === start && window.atEnd) throw bad('is missing: the file is empty');
+  for (;;) {
+    const found = cutter.fields(window, start, window.atEnd);
+    if (found === 'more') {
+      await window.more(0);
+      continue;
+    }
+    if ('reason' in found) throw bad(`cannot be read (${found.reason})`);
+    const columns = found.texts.map((text, index) => (text === '' ? `column_${index + 1}` : text));
+    const twice = columns.find((name, index) => columns.indexOf(name) !== index);
+    if (twice !== undefined) throw bad(`names column "${twice}" twice`);
+    return { columns, next: found.next };
+  }
+}

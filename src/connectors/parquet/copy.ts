@@ -1,0 +1,109 @@
+/** A chunk as CSV for `COPY ... FROM STDIN`, written by DuckDB, and the rows that do not go to staging. */
+import { open, rm } from 'node:fs/promises';
+import { PermanentError } from '../../errors.ts';
+import type { CopyChunk, RejectedRow, TransferRequest } from '../source.ts';
+import { recordPosition } from './bounds.ts';
+import { type Cut, cutPieces, type Segment, whereSql } from './chunk.ts';
+import { type QueryContext, temporaryFile, withDuckDB } from './duckdb.ts';
+import { readSegments } from './records.ts';
+import { faultSql, goodSql, type RowSql, rowSql } from './row-sql.ts';
+import { quoteLiteral, readParquet } from './sql.ts';
+
+const PIECE_BYTES = 256 * 1024;
+
+/** Gives the position of a record in staging, so that bad rows found later are found again. */
+export const POSITION_COLUMN = '_sluice_position';
+
+/**
+ * Rows that DuckDB writes at once. Its memory grows with them; larger pieces are not faster, since DuckDB works on one row group
+ * with one thread, and files have about as many rows in each.
+ */
+const PIECE_ROWS = 131_072;
+
+/**
+ * The rows of a cut. DuckDB writes them to a file first, since it quotes exactly and the memory taken does not depend on the
+ * rows; the file's name is gone before the first byte is given, so that nothing is left of it whatever happens.
+ */
+export function copyChunk(cut: Cut, request: TransferRequest, signal: AbortSignal): CopyChunk {
+  const rejected: RejectedRow[] = [];
+  let isRead = false;
+  async function* bytes(): AsyncGenerator<Uint8Array> {
+    let good = 0;
+    for (const segments of cutPieces(cut.segments, PIECE_ROWS)) {
+      const row = rowsAsText(request, segments);
+      const path = await temporaryFile('csv');
+      try {
+        good += await writeGoodRows(segments, row, path, signal);
+        yield* readAndRemove(path, signal);
+      } finally {
+        await rm(path, { force: true });
+      }
+    }
+    // Most chunks have no bad row: these are looked for only where the counts say that there are some.
+    if (good < cut.rows) rejected.push(...(await badRows(cut.segments, request, signal)));
+    if (good + rejected.length !== cut.rows) {
+      throw new Error(`of ${cut.rows} rows ${good} are good and ${rejected.length} bad: the files changed while they were read`);
+    }
+    isRead = true;
+  }
+  return {
+    format: 'csv',
+    columns: [POSITION_COLUMN, ...request.columns.map(({ name }) => name)],
+    bytes: bytes(),
+    end: () => {
+      if (!isRead) throw new Error('the end of a chunk is known when its bytes are read');
+      return { ...cut.end, rowsRead: cut.rows, rejected };
+    },
+  };
+}
+
+/** Segments of one chunk are of files with equal columns. */
+function rowsAsText(request: TransferRequest, segments: readonly Segment[]): RowSql {
+  const [first] = segments;
+  const row = first && rowSql(request, first.columns);
+  if (!row) throw new PermanentError('UnsuitableTransfer', `The rows of "${first?.path}" must be looked at one by one. Start a new run.`);
+  return row;
+}
+
+/** @returns how many there are */
+async function writeGoodRows(segments: readonly Segment[], row: RowSql, path: string, signal: AbortSignal): Promise<number> {
+  const select = segments.map((segment) => {
+    const values = [`file_row_number + ${recordPosition(segment.fileIndex, 0)}`, ...row.values].join(', ');
+    return `SELECT ${values} FROM ${readParquet([segment.path])} WHERE ${whereSql(segment)} AND ${goodSql(row.faults)}`;
+  });
+  const context: QueryContext = { files: segments.map((segment) => segment.path), signal };
+  return await withDuckDB(context, async (connection) => {
+    const sql = `COPY (${select.join(' UNION ALL ')}) TO ${quoteLiteral(path)} (FORMAT csv, HEADER false, NULLSTR '')`;
+    return Number((await (await connection.run(sql)).getRows())[0]?.[0] ?? 0);
+  });
+}
+
+async function badRows(segments: readonly Segment[], request: TransferRequest, signal: AbortSignal): Promise<RejectedRow[]> {
+  const { faults } = rowsAsText(request, segments);
+  const names = request.columns.map(({ name }) => name);
+  const rows: RejectedRow[] = [];
+  const index = `(${faultSql(faults)})`;
+  for await (const batch of readSegments(segments, names, request.schema, signal, { select: index, where: `${index} IS NOT NULL` })) {
+    for (const { record, extra } of batch) {
+      const fault = faults[Number(extra)];
+      rows.push({ position: record.position, column: fault?.column ?? null, reason: fault?.reason ?? 'refused', record: record.bytes() });
+    }
+  }
+  return rows;
+}
+
+async function* readAndRemove(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const file = await open(path, 'r');
+  try {
+    await rm(path, { force: true });
+    for (;;) {
+      signal.throwIfAborted();
+      // A new buffer each time: who takes it may keep it.
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(PIECE_BYTES), 0, PIECE_BYTES);
+      if (bytesRead === 0) return;
+      yield bytesRead === PIECE_BYTES ? buffer : buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,2 @@
+export { type ParquetConfig, type ParquetOptions, parquet, parquetConfig } from './config.ts';
+export { createParquetSource } from './source.ts';

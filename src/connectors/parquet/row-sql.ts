@@ -1,0 +1,45 @@
+/** What is made of the rows of one kind of file: the text of the good ones, and the faults that make a row bad. */
+import type { TransferRequest } from '../source.ts';
+import { columnFaults, type Fault } from './checks-sql.ts';
+import { type Columns, columnRef } from './file-info.ts';
+import { stagingText } from './staging-text.ts';
+
+export interface RowSql {
+  /** The columns in the order of the request, as text that PostgreSQL takes. */
+  readonly values: readonly string[];
+  /** In the order in which the row parser finds them: the schema's, then what staging cannot hold. */
+  readonly faults: readonly Fault[];
+}
+
+/**
+ * @returns null where the row schema cannot be judged in SQL, or staging might not get exactly what the source has
+ */
+export function rowSql(request: TransferRequest, columns: Columns): RowSql | null {
+  const faults: Fault[] = [];
+  for (const column of request.schema) {
+    const found = columnFaults(column, columnRef(columns, column.name));
+    if (!found) return null;
+    faults.push(...found);
+  }
+  const values: string[] = [];
+  for (const { name, sqlType } of request.columns) {
+    const column = columnRef(columns, name);
+    if (!column) {
+      values.push('NULL');
+      continue;
+    }
+    const wanted = request.schema.find((each) => each.name === name)?.type;
+    const text = stagingText(name, column.type, column.ref, sqlType, wanted === 'int');
+    if (!text) return null;
+    values.push(text.sql);
+    faults.push(...text.faults);
+  }
+  return { values, faults };
+}
+
+/** Condition of a good row. Every fault counts as false where it is NULL, so that good and bad are exact opposites. */
+export const goodSql = (faults: readonly Fault[]): string => faults.map(({ when }) => `((${when}) IS NOT TRUE)`).join(' AND ') || 'true';
+
+/** Number of a row's first fault; NULL for a good row. */
+export const faultSql = (faults: readonly Fault[]): string =>
+  faults.length === 0 ? 'NULL' : `CASE ${faults.map(({ when }, index) => `WHEN ${when} THEN ${index}`).join(' ')} END`;

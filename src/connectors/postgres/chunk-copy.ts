@@ -1,0 +1,92 @@
+/** A chunk as the bytes of a COPY, untouched, or with the row schema's checks made on the way. */
+import { PermanentError } from '../../errors.ts';
+import type { ChunkEnd, CopyChunk, CopyRequest, RejectedRow } from '../source.ts';
+import { compileBinaryChecks } from './binary-checks.ts';
+import { checkBinaryRows } from './binary-rows.ts';
+import type { PostgresSourceConfig } from './config.ts';
+import { type Database, quoteName } from './database.ts';
+import { findChunk, nextPosition, readPosition } from './key-ranges.ts';
+import { ReadTransaction } from './read-transaction.ts';
+import { columnOf, type Relation, readRelation, requireReadable } from './relation.ts';
+import { binaryFit } from './types.ts';
+
+/** What is needed to open a source's transactions. */
+export interface Opening {
+  readonly database: Database;
+  readonly config: PostgresSourceConfig;
+  /** Table to lock before the snapshot; null for none. */
+  readonly lock: () => Promise<string | null>;
+}
+
+/**
+ * The transaction begins when the bytes are first asked for, and is over when they are exhausted, when the reader stops, or when the signal
+ * is aborted.
+ */
+export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
+  let end: (ChunkEnd & { rowsRead: number; rejected: readonly RejectedRow[] }) | null = null;
+
+  async function* bytes(): AsyncGenerator<Buffer, void, void> {
+    const { database, config } = opening;
+    const transaction = await ReadTransaction.begin(database, { signal: request.signal, lock: await opening.lock() });
+    try {
+      const relation = await readRelation(transaction, database, config);
+      const names = request.columns.map((column) => column.name);
+      await requireReadable(transaction, relation, config, names, database.label);
+      const range = await findChunk(transaction, relation, request, database.label);
+      const statement = copyStatement(relation, request, range.where, database.label);
+
+      const start = readPosition(request.position);
+      const checks = request.transfer === 'binary' ? compileBinaryChecks(relation, request, database.label) : null;
+      const rejected: RejectedRow[] = [];
+      const measure = { bytes: 0 };
+      const pieces = measured(transaction.copy(statement), measure);
+      let rowsRead: number;
+      if (checks) rowsRead = yield* checkBinaryRows(pieces, checks, start.rows, rejected);
+      else rowsRead = yield* pieces;
+      await transaction.commit();
+      const position = nextPosition(start, range, rowsRead, measure.bytes);
+      end = { position: { ...position, after: position.after ? [...position.after] : null }, last: range.last, rowsRead, rejected };
+    } finally {
+      transaction.abandon();
+    }
+  }
+
+  return {
+    format: request.transfer === 'binary' ? 'binary' : 'text',
+    columns: request.columns.map((column) => column.name),
+    bytes: bytes(),
+    end() {
+      if (!end) throw new Error('the chunk has not been read to its end');
+      return end;
+    },
+  };
+}
+
+async function* measured(pieces: AsyncGenerator<Buffer, number, void>, measure: { bytes: number }): AsyncGenerator<Buffer, number, void> {
+  try {
+    for (;;) {
+      const next = await pieces.next();
+      if (next.done) return next.value;
+      measure.bytes += next.value.length;
+      yield next.value;
+    }
+  } finally {
+    await pieces.return(0);
+  }
+}
+
+function copyStatement(relation: Relation, request: CopyRequest, where: string, label: string): string {
+  const binary = request.transfer === 'binary';
+  const columns = request.columns.map(({ name, sqlType }) => {
+    const column = columnOf(relation, name, label);
+    const fit = binary ? binaryFit(column, sqlType) : 'untouched';
+    if (fit === 'no') {
+      throw new PermanentError(
+        'SourceChanged',
+        `${label}: column "${name}" of ${relation.label} is ${column.sqlType} now, which does not fit ${sqlType} as planned. Start a new run.`,
+      );
+    }
+    return fit === 'cast' ? `${quoteName(name)}::${sqlType} as ${quoteName(name)}` : quoteName(name);
+  });
+  return `copy (select ${columns.join(', ')} from ${relation.from} where ${where}) to stdout${binary ? ' (format binary)' : ''}`;
+}

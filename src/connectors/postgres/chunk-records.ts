@@ -1,0 +1,83 @@
+/** A chunk row by row: values as PostgreSQL's text, in the order of the key. */
+import type { ChunkEnd, ChunkRequest, RecordChunk, SourceRecord } from '../source.ts';
+import type { Opening } from './chunk-copy.ts';
+import { CopyTextLines } from './copy-text-lines.ts';
+import { quoteName } from './database.ts';
+import { findChunk, nextPosition, readPosition } from './key-ranges.ts';
+import { ReadTransaction } from './read-transaction.ts';
+import { readRelation, requireReadable } from './relation.ts';
+
+const BATCH_ROWS = 1_000;
+
+/**
+ * The transaction begins when the first batch is asked for, and is over when they are exhausted, when the reader stops, or when the signal
+ * is aborted. The position of a record is its number in the partition.
+ */
+export function recordChunk(opening: Opening, request: ChunkRequest): RecordChunk {
+  let end: ChunkEnd | null = null;
+
+  async function* batches(): AsyncGenerator<readonly SourceRecord[], void, void> {
+    const { database, config } = opening;
+    const transaction = await ReadTransaction.begin(database, { signal: request.signal, lock: await opening.lock() });
+    try {
+      const relation = await readRelation(transaction, database, config);
+      await requireReadable(transaction, relation, config, request.columns, database.label);
+      const range = await findChunk(transaction, relation, request, database.label);
+      const columns = request.columns.map(quoteName).join(', ');
+      const lines = new CopyTextLines();
+      const start = readPosition(request.position);
+      let rows = 0;
+      let bytes = 0;
+      let batch: SourceRecord[] = [];
+      for await (const piece of transaction.copy(
+        `copy (select ${columns} from ${relation.from} where ${range.where}${range.orderBy}) to stdout`,
+      )) {
+        bytes += piece.length;
+        for (const values of lines.read(piece)) {
+          batch.push(new PostgresRecord(start.rows + rows, request.columns, values));
+          rows++;
+          if (batch.length < BATCH_ROWS) continue;
+          yield batch;
+          batch = [];
+        }
+      }
+      lines.requireComplete();
+      if (batch.length > 0) yield batch;
+      await transaction.commit();
+      const position = nextPosition(start, range, rows, bytes);
+      end = { position: { ...position, after: position.after ? [...position.after] : null }, last: range.last };
+    } finally {
+      transaction.abandon();
+    }
+  }
+
+  return {
+    batches: batches(),
+    end() {
+      if (!end) throw new Error('the chunk has not been read to its end');
+      return end;
+    },
+  };
+}
+
+class PostgresRecord implements SourceRecord {
+  readonly position: number;
+  readonly values: Readonly<Record<string, string | null>>;
+
+  constructor(position: number, columns: readonly string[], values: readonly (string | null)[]) {
+    this.position = position;
+    const record: Record<string, string | null> = {};
+    for (let index = 0; index < columns.length; index++) put(record, columns[index] as string, values[index] ?? null);
+    this.values = record;
+  }
+
+  bytes(): Buffer {
+    return Buffer.from(JSON.stringify(this.values));
+  }
+}
+
+/** Assigning `__proto__` would set the prototype. */
+function put(record: Record<string, string | null>, name: string, value: string | null): void {
+  if (name === '__proto__') Object.defineProperty(record, name, { value, enumerable: true });
+  else record[name] = value;
+}

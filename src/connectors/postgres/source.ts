@@ -1,0 +1,132 @@
+/** PostgreSQL as a source: a table, a view or a query. */
+import type {
+  ChunkRequest,
+  CopyChunk,
+  CopyRequest,
+  CursorWindow,
+  PlannedPartition,
+  PlanRequest,
+  RecordChunk,
+  Source,
+  SourceDescription,
+  Transfer,
+  TransferRequest,
+} from '../source.ts';
+import { NeedsRecords, planBinaryChecks } from './binary-checks.ts';
+import { copyChunk, type Opening } from './chunk-copy.ts';
+import { recordChunk } from './chunk-records.ts';
+import { orderColumns } from './conditions.ts';
+import type { PostgresSourceConfig } from './config.ts';
+import { nextWindow } from './cursor-window.ts';
+import { Database, databaseLabel, databaseUrl } from './database.ts';
+import { planPartitions } from './partitions.ts';
+import { ReadTransaction, reading } from './read-transaction.ts';
+import { columnOf, type Relation, readRelation, requireReadable } from './relation.ts';
+import { binaryFit } from './types.ts';
+
+/**
+ * @param env where the connection URL is taken from when the configuration has none
+ * @throws PermanentError `MissingDatabaseUrl`
+ *
+ * @example
+ * const source = createPostgresSource({ kind: 'postgres', table: 'orders' });
+ */
+export function createPostgresSource(config: PostgresSourceConfig, env: NodeJS.ProcessEnv = process.env): Source {
+  return new PostgresSource(config, databaseUrl(config, env));
+}
+
+class PostgresSource implements Source {
+  readonly kind = 'postgres';
+  readonly #config: PostgresSourceConfig;
+  readonly #database: Database;
+  readonly #label: string;
+  /** What is locked before a snapshot is taken, once it is known. */
+  #lock: string | null | undefined;
+  readonly #opening: Opening;
+
+  constructor(config: PostgresSourceConfig, url: string) {
+    this.#config = config;
+    this.#database = new Database('source', url);
+    this.#label = `${databaseLabel(url)} ${config.table === undefined ? 'query' : `table ${config.table}`}`;
+    this.#opening = { database: this.#database, config, lock: () => this.#tableToLock() };
+  }
+
+  async describe(signal: AbortSignal): Promise<SourceDescription> {
+    const relation = await this.#relation(signal);
+    const columns = relation.columns.filter((column) => column.readable);
+    return {
+      label: this.#label,
+      columns: columns.map(({ name, sqlType, notNull }) => ({ name, sqlType, nullable: !notNull })),
+      key: relation.key,
+    };
+  }
+
+  async *plan(request: PlanRequest): AsyncGenerator<PlannedPartition, void, void> {
+    const { partitioning, window, signal } = request;
+    const where = this.#database.label;
+    const transaction = await ReadTransaction.begin(this.#database, { signal, lock: await this.#tableToLock() });
+    try {
+      const relation = await readRelation(transaction, this.#database, this.#config);
+      const by = 'column' in partitioning ? [partitioning.column] : [];
+      await requireReadable(transaction, relation, this.#config, [...request.columns, ...by, ...orderColumns(relation, window)], where);
+      yield* planPartitions(transaction, { relation, partitioning, window, where });
+      await transaction.commit();
+    } finally {
+      transaction.abandon();
+    }
+  }
+
+  /**
+   * `binary` where every column fits and the row schema can be checked on the bytes; else `text`, if no row has to be looked at; else
+   * `records`.
+   */
+  async chooseTransfer(request: TransferRequest): Promise<Transfer> {
+    const relation = await this.#relation(new AbortController().signal);
+    const where = this.#database.label;
+    const checks = planBinaryChecks(relation, request, where);
+    if (checks instanceof NeedsRecords) return 'records';
+    const fits = request.columns.every(({ name, sqlType }) => binaryFit(columnOf(relation, name, where), sqlType) !== 'no');
+    if (fits) return 'binary';
+    return checks ? 'records' : 'text';
+  }
+
+  /** Each chunk is a snapshot of its own, so that nothing has to be as it was; the table has to be there. */
+  async verify(_partition: PlannedPartition, signal: AbortSignal): Promise<void> {
+    await this.#relation(signal);
+  }
+
+  async readCopy(request: CopyRequest): Promise<CopyChunk> {
+    return copyChunk(this.#opening, request);
+  }
+
+  async readRecords(request: ChunkRequest): Promise<RecordChunk> {
+    return recordChunk(this.#opening, request);
+  }
+
+  async nextWindow(
+    cursor: string,
+    key: readonly string[],
+    low: readonly string[] | null,
+    lag: string | null,
+    signal: AbortSignal,
+  ): Promise<CursorWindow> {
+    return await nextWindow(this.#database, { config: this.#config, cursor, key, low, lag, signal });
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close();
+  }
+
+  async #relation(signal: AbortSignal): Promise<Relation> {
+    const relation = await reading(this.#database, { signal, lock: null }, (transaction) =>
+      readRelation(transaction, this.#database, this.#config),
+    );
+    this.#lock = relation.lock;
+    return relation;
+  }
+
+  async #tableToLock(): Promise<string | null> {
+    if (this.#lock === undefined) await this.#relation(new AbortController().signal);
+    return this.#lock ?? null;
+  }
+}

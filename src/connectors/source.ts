@@ -1,0 +1,176 @@
+/**
+ * What a source can do. One folder for each system implements this; the registry (`connectors/index.ts`) knows them by kind.
+ *
+ * A source is asked to `describe` and `plan` once a run, and then, on any worker and as often as it takes, to read the next
+ * chunk of a partition from a position. All of it only reads and may be called any number of times.
+ */
+import type { Json } from '../contracts/run.ts';
+import type { ColumnType } from '../validation/row-schema.ts';
+
+/** A column as the source has it. */
+export interface SourceColumn {
+  readonly name: string;
+  /** PostgreSQL's name of the type as `format_type` writes it, where the source knows; null for untyped text (CSV, JSONL). */
+  readonly sqlType: string | null;
+  readonly nullable: boolean;
+}
+
+/** What a source says of itself when a run is planned. */
+export interface SourceDescription {
+  /** For people, without secrets: `postgres://host/db table orders`, `data/*.csv (3 files)`. */
+  readonly label: string;
+  readonly columns: readonly SourceColumn[];
+  /** Columns of the key by which the source can be read in order; empty where there is none. */
+  readonly key: readonly string[];
+}
+
+/** How the rows of a run are divided. Made by the functions of `pipeline/partition-by.ts`. */
+export type Partitioning =
+  | { readonly by: 'none' }
+  | { readonly by: 'file' }
+  | {
+      readonly by: 'date';
+      readonly unit: 'day' | 'month' | 'year';
+      readonly column: string;
+      /** First instant, inclusive, ISO 8601; from the data when left out. */
+      readonly from?: string | undefined;
+      /** Last instant, exclusive. */
+      readonly to?: string | undefined;
+    }
+  | { readonly by: 'value'; readonly column: string; readonly values?: readonly (string | null)[] | undefined }
+  | { readonly by: 'range'; readonly column: string; readonly rows: number };
+
+/** A condition on one column that tells the rows of a partition apart; used to read the partition and to replace it. */
+export type PartitionFilter =
+  | { readonly kind: 'all' }
+  /** `from <= column < to`, values as text in PostgreSQL's input format; null is an open end. */
+  | { readonly kind: 'between'; readonly column: string; readonly from: string | null; readonly to: string | null }
+  /** `column is not distinct from value`. */
+  | { readonly kind: 'equals'; readonly column: string; readonly value: string | null }
+  /** No row: the partition only has records that cannot be judged, which all go to quarantine. */
+  | { readonly kind: 'none' };
+
+/** A partition as planned: data only, frozen in the ledger. */
+export interface PlannedPartition {
+  readonly name: string;
+  readonly filter: PartitionFilter;
+  /** What the source itself needs to find the rows again: files with size and time, row groups, byte ranges. */
+  readonly bounds: Json;
+  readonly rowsExpected: number | null;
+}
+
+/** What an incremental run reads: rows after `low` and not after `high`, in the order of (cursor, key). */
+export interface CursorWindow {
+  readonly cursor: string;
+  readonly key: readonly string[];
+  /** (cursor, key...) of the last row committed, as text; null at the first run. */
+  readonly low: readonly string[] | null;
+  /** (cursor, key...) of the last row of this run, as text; null where there is nothing to read. */
+  readonly high: readonly string[] | null;
+}
+
+export interface PlanRequest {
+  readonly partitioning: Partitioning;
+  /** Columns that are read. */
+  readonly columns: readonly string[];
+  readonly window: CursorWindow | null;
+  readonly signal: AbortSignal;
+}
+
+/** Where a chunk ended. */
+export interface ChunkEnd {
+  /** Where the next chunk starts; opaque to all but the source. */
+  readonly position: Json;
+  /** There is nothing after this chunk. */
+  readonly last: boolean;
+}
+
+export interface ChunkRequest {
+  readonly partition: PlannedPartition;
+  readonly columns: readonly string[];
+  readonly window: CursorWindow | null;
+  /** Where the last recorded chunk ended; null at the start of the partition. */
+  readonly position: Json;
+  /** A chunk ends at the first of these that it reaches. */
+  readonly maxRows: number;
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/** One row as received, before anything is known of it. */
+export interface SourceRecord {
+  /** Order within the partition: byte offset, row number; unique within the partition. */
+  readonly position: number;
+  /** The record's bytes as received (for typed sources: the row as JSON). Called only for rows that go to quarantine. */
+  bytes(): Buffer;
+  /** The values by column; absent where the record could not be taken apart at all. */
+  readonly values?: Readonly<Record<string, unknown>>;
+  /** Why the record could not be taken apart. */
+  readonly problem?: { readonly column: string | null; readonly reason: string };
+}
+
+/** A row that does not go to staging. */
+export interface RejectedRow {
+  readonly position: number;
+  readonly column: string | null;
+  readonly reason: string;
+  readonly record: Buffer;
+}
+
+/** A chunk as records, for what must be looked at row by row. */
+export interface RecordChunk {
+  readonly batches: AsyncIterable<readonly SourceRecord[]>;
+  /** Valid once `batches` is exhausted. */
+  end(): ChunkEnd;
+}
+
+/** A chunk as bytes that `COPY ... FROM STDIN` takes as they are. */
+export interface CopyChunk {
+  readonly format: 'binary' | 'text' | 'csv';
+  /** Columns of the bytes, in their order; may begin with `_sluice_position` (bigint). */
+  readonly columns: readonly string[];
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** Valid once `bytes` is exhausted. */
+  end(): ChunkEnd & { readonly rowsRead: number | null; readonly rejected: readonly RejectedRow[] };
+}
+
+/** How the rows of a source travel to staging; chosen by the plan. */
+export type Transfer = 'binary' | 'text' | 'csv' | 'records';
+
+/** What the plan asks of a source to choose the transfer. */
+export interface TransferRequest {
+  /** Columns that are read, with the type that staging has for each. */
+  readonly columns: readonly { readonly name: string; readonly sqlType: string }[];
+  /** The row schema's columns; empty without one. */
+  readonly schema: readonly ColumnType[];
+}
+
+/** The next chunk as bytes for COPY, with the columns as staging has them and the checks to apply on the way. */
+export interface CopyRequest extends Omit<ChunkRequest, 'columns'>, TransferRequest {
+  readonly transfer: Transfer;
+}
+
+export interface Source {
+  readonly kind: string;
+  /** @throws PermanentError where the source, table or file is not there or may not be read. */
+  describe(signal: AbortSignal): Promise<SourceDescription>;
+  /** Divides the rows. Large plans come in pieces. */
+  plan(request: PlanRequest): AsyncIterable<PlannedPartition>;
+  /** The fastest way in which this source can give the rows so that the row schema's verdict on each is kept. */
+  chooseTransfer(request: TransferRequest): Promise<Transfer>;
+  /**
+   * Checks that what the partition was planned on is still there (size and time of files, history of a server).
+   * @throws PermanentError `SourceChanged`
+   */
+  verify(partition: PlannedPartition, signal: AbortSignal): Promise<void>;
+  /** The next chunk row by row. Every source can do this. */
+  readRecords(request: ChunkRequest & { readonly schema?: readonly ColumnType[] }): Promise<RecordChunk>;
+  /** The next chunk as bytes for COPY; only for transfers other than `records`. Checks of `schema` are applied on the way. */
+  readCopy?(request: CopyRequest): Promise<CopyChunk>;
+  /** Records at these positions of a partition, as received, for the quarantine of duplicates found later. */
+  readAt?(partition: PlannedPartition, positions: readonly number[]): Promise<Map<number, Buffer>>;
+  /** For incremental pipelines: the window of the next run after `low`. Stops below the oldest transaction still open. */
+  nextWindow?(cursor: string, key: readonly string[], low: readonly string[] | null, lag: string | null, signal: AbortSignal): Promise<CursorWindow>;
+  /** Releases connections and files. May be called twice. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,23 @@
+/** Names that programs outside Sluice use: workflow types, signals, queries, the task queue, search attributes. */
+
+export const DEFAULT_TASK_QUEUE = 'sluice';
+
+/** Workflow types. */
+export const PIPELINE_WORKFLOW = 'pipeline';
+
+export const PAUSE_SIGNAL = 'pause';
+export const RESUME_SIGNAL = 'resume';
+export const PROGRESS_QUERY = 'progress';
+
+/** Search attributes, all of type Keyword. */
+export const SEARCH_ATTRIBUTES = ['SluicePipeline', 'SluiceStage', 'SluiceStatus'] as const;
+
+/** Id of the child workflow of a stage: `flights-2026-11-23/extract`. */
+export function stageWorkflowId(workflowId: string, stage: 'extract' | 'transform' | 'load'): string {
+  return `${workflowId}/${stage}`;
+}
+
+/** Key of a run: its workflow id and the id of its first execution. */
+export function runKeyOf(workflowId: string, firstExecutionRunId: string): string {
+  return `${workflowId}/${firstExecutionRunId}`;
+}

@@ -1,0 +1,53 @@
+/** Commits and watermarks: the proof that a unit is in the target, written in the transaction that put it there. */
+import type { Connection } from '../connectors/postgres/database.ts';
+import type { CursorWindow } from '../connectors/source.ts';
+import type { Json } from '../contracts/run.ts';
+
+export interface StoredCommit {
+  readonly rowsLoaded: number;
+  readonly rowsChanged: number;
+}
+
+/**
+ * Claims the commit of a unit: waits for a twin in flight, and gives its result where it has been done.
+ */
+export async function claimCommit(client: Connection, runKey: string, unit: string): Promise<StoredCommit | null> {
+  const claimed = await client.query(
+    `insert into sluice.commits (run_key, unit, result) values ($1, $2, '{}') on conflict do nothing`,
+    [runKey, unit],
+  );
+  if (claimed.rowCount === 1) return null;
+  const { rows } = await client.query<{ result: StoredCommit }>('select result from sluice.commits where run_key = $1 and unit = $2', [runKey, unit]);
+  return rows[0]?.result ?? null;
+}
+
+export async function recordCommit(client: Connection, runKey: string, unit: string, result: StoredCommit): Promise<void> {
+  await client.query('update sluice.commits set result = $3 where run_key = $1 and unit = $2', [runKey, unit, JSON.stringify(result)]);
+}
+
+/** The (cursor, key) of the last row that the pipeline has committed; null before its first run. */
+export async function readWatermark(client: Pick<Connection, 'query'>, pipeline: string): Promise<readonly string[] | null> {
+  const { rows } = await client.query<{ value: string[] }>('select value from sluice.watermarks where pipeline = $1', [pipeline]);
+  return rows[0]?.value ?? null;
+}
+
+/**
+ * Moves the watermark from the one that the run was planned on. False where another run has moved it since: nothing was changed, and
+ * the caller must not commit.
+ */
+export async function moveWatermark(client: Connection, pipeline: string, window: CursorWindow, runKey: string): Promise<boolean> {
+  const low: Json = window.low === null ? null : [...window.low];
+  const high = JSON.stringify(window.high ?? window.low);
+  if (low === null) {
+    const { rowCount } = await client.query(
+      `insert into sluice.watermarks (pipeline, value, run_key) values ($1, $2, $3) on conflict do nothing`,
+      [pipeline, high, runKey],
+    );
+    return rowCount === 1;
+  }
+  const { rowCount } = await client.query(
+    `update sluice.watermarks set value = $2, run_key = $3, committed_at = now() where pipeline = $1 and value = $4::jsonb`,
+    [pipeline, high, runKey, JSON.stringify(low)],
+  );
+  return rowCount === 1;
+}

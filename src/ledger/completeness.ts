@@ -1,0 +1,61 @@
+/** The proof that staging holds what the plan asks for. A crash of the server empties staging and the records that vouch for it. */
+import type { Connection } from '../connectors/postgres/database.ts';
+import { PARTITION_COLUMN, stagingTable } from './staging.ts';
+
+/**
+ * Counts the planned partitions (of the run, or the one named) whose chunks are not all recorded, or whose staged rows are not as many
+ * as the records say. Zero means that staging is whole for the rest of this transaction: a crash of the server would end it.
+ */
+export async function countIncomplete(client: Connection, runKey: string, partition: number | null): Promise<number> {
+  const { rows } = await client.query<{ missing: number }>(
+    `with planned as (
+       select partition from sluice.partitions where run_key = $1 and ($2::int is null or partition = $2)
+     ), recorded as (
+       select partition, count(*) as chunks, max(chunk) + 1 as numbered, bool_or(last) as whole, sum(rows_staged) as rows
+       from sluice.chunks where run_key = $1 and ($2::int is null or partition = $2) group by partition
+     ), staged as (
+       select ${PARTITION_COLUMN} as partition, count(*) as rows from ${stagingTable(runKey)}
+       where ${partition === null ? 'true' : `${PARTITION_COLUMN} = ${partition}`} group by 1
+     )
+     select count(*)::int as missing from planned left join recorded using (partition) left join staged using (partition)
+     where recorded.whole is not true or recorded.chunks <> recorded.numbered or recorded.rows <> coalesce(staged.rows, 0)`,
+    [runKey, partition],
+  );
+  return rows[0]?.missing ?? 0;
+}
+
+export interface TransformRecord {
+  readonly rowsIn: number;
+  readonly rowsOut: number;
+  readonly rowsQuarantined: number;
+  /** All checks of the pipeline have passed. */
+  readonly checked: boolean;
+}
+
+/** Writes that the checks of a unit have passed. */
+export async function markChecked(client: Connection, runKey: string, unit: string): Promise<void> {
+  await client.query('update sluice.transforms set checked = true where run_key = $1 and unit = $2', [runKey, unit]);
+}
+
+/** What the transform recorded for a unit; null where it has not run, or a crash of the server has emptied staging since. */
+export async function readTransform(
+  client: Pick<Connection, 'query'>,
+  runKey: string,
+  unit: string,
+): Promise<TransformRecord | null> {
+  const { rows } = await client.query<{ rows_in: string; rows_out: string; rows_quarantined: string; checked: boolean }>(
+    'select rows_in, rows_out, rows_quarantined, checked from sluice.transforms where run_key = $1 and unit = $2',
+    [runKey, unit],
+  );
+  const row = rows[0];
+  if (!row) return null;
+  const { rows_in, rows_out, rows_quarantined, checked } = row;
+  return { rowsIn: Number(rows_in), rowsOut: Number(rows_out), rowsQuarantined: Number(rows_quarantined), checked };
+}
+
+/** Rows in the table that a unit is loaded from. */
+export async function countRows(client: Connection, table: string, partition: number | null): Promise<number> {
+  const only = partition === null ? '' : ` where ${PARTITION_COLUMN} = ${partition}`;
+  const { rows } = await client.query<{ rows: string }>(`select count(*) as rows from ${table}${only}`);
+  return Number(rows[0]?.rows ?? 0);
+}

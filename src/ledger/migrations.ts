@@ -1,0 +1,141 @@
+/**
+ * The ledger's tables, by numbered migrations. Workers that start together on an empty database run each once: the first takes a
+ * transaction-level advisory lock, the others wait for it and find nothing left to do.
+ */
+import type { Database } from '../connectors/postgres/database.ts';
+
+/** Key of the advisory lock: "sluice" in hexadecimal. */
+const MIGRATION_LOCK = '0x736c75696365';
+
+const MIGRATIONS: readonly string[] = [
+  // 1: runs and their plan, fences, chunks, transforms, commits, watermarks, quarantine.
+  `
+  create table sluice.runs (
+    run_key      text primary key,
+    workflow_id  text not null,
+    pipeline     text not null,
+    fingerprint  text not null,
+    plan         jsonb not null,
+    status       text not null default 'running',
+    reason       text,
+    totals       jsonb,
+    planned_at   timestamptz not null default now(),
+    ended_at     timestamptz
+  );
+  create index runs_by_pipeline on sluice.runs (pipeline, planned_at);
+  create index runs_by_workflow on sluice.runs (workflow_id, planned_at);
+  comment on table sluice.runs is 'One row for each run: what its plan froze, and how it ended.';
+
+  create table sluice.partitions (
+    run_key    text not null references sluice.runs on delete cascade,
+    partition  integer not null,
+    name       text not null,
+    plan       jsonb not null,
+    primary key (run_key, partition)
+  );
+  comment on table sluice.partitions is 'The partitions of a run with their bounds, as planned.';
+
+  create table sluice.fences (
+    run_key    text not null,
+    unit       text not null,
+    epoch      integer not null,
+    fruitless  integer not null default 0,
+    holder     text not null,
+    taken_at   timestamptz not null default now(),
+    primary key (run_key, unit)
+  );
+  comment on table sluice.fences is 'The attempt that may write for a unit of work: an older epoch may not.';
+
+  create unlogged table sluice.chunks (
+    run_key           text not null,
+    partition         integer not null,
+    chunk             integer not null,
+    epoch             integer not null,
+    position          jsonb not null,
+    last              boolean not null,
+    rows_read         bigint not null,
+    rows_staged       bigint not null,
+    rows_quarantined  bigint not null,
+    recorded_at       timestamptz not null default clock_timestamp(),
+    primary key (run_key, partition, chunk)
+  );
+  comment on table sluice.chunks is 'Chunks in staging. Unlogged as staging is: a crash of the server empties both.';
+
+  create unlogged table sluice.transforms (
+    run_key           text not null,
+    unit              text not null,
+    rows_in           bigint not null,
+    rows_out          bigint not null,
+    rows_quarantined  bigint not null,
+    checked           boolean not null default false,
+    primary key (run_key, unit)
+  );
+  comment on table sluice.transforms is 'Units whose staged rows were found complete, deduplicated, transformed and checked. Unlogged as staging is.';
+
+  create table sluice.commits (
+    run_key       text not null,
+    unit          text not null,
+    result        jsonb not null,
+    committed_at  timestamptz not null default now(),
+    primary key (run_key, unit)
+  );
+  comment on table sluice.commits is 'The proof that a unit is in the target: written in the transaction that put it there.';
+
+  create table sluice.watermarks (
+    pipeline      text primary key,
+    value         jsonb not null,
+    run_key       text not null,
+    committed_at  timestamptz not null default now()
+  );
+  comment on table sluice.watermarks is 'How far an incremental pipeline has committed: the (cursor, key) of the last row.';
+
+  create table sluice.quarantine (
+    run_key         text not null,
+    partition       integer not null,
+    chunk           integer not null,
+    ordinal         integer not null,
+    position        bigint,
+    "column"        text,
+    reason          text not null,
+    record          bytea not null,
+    quarantined_at  timestamptz not null default now(),
+    primary key (run_key, partition, chunk, ordinal)
+  );
+  comment on table sluice.quarantine is 'Rows that failed the row schema or a check, as received. Chunk -1: found in staging (a key that is null or there twice).';
+  `,
+];
+
+/**
+ * Brings the ledger to this version. May be called any number of times and by any number of workers at once.
+ *
+ * @throws PermanentError `MissingGrant` where the role may not create the schemas and nobody has created them
+ */
+export async function migrateLedger(database: Database): Promise<void> {
+  const [found] = await database.query<{ ready: boolean }>(`select to_regclass('sluice.migrations') is not null as ready`);
+  if (found?.ready) {
+    const [at] = await database.query<{ version: number }>('select coalesce(max(version), 0)::int as version from sluice.migrations');
+    if ((at?.version ?? 0) >= MIGRATIONS.length) return;
+  }
+  await database.transaction(
+    async (client) => {
+      await client.query(`select pg_advisory_xact_lock(('x' || lpad($1, 16, '0'))::bit(64)::bigint)`, [MIGRATION_LOCK.slice(2)]);
+      // CREATE SCHEMA IF NOT EXISTS asks for the grant even where the schema exists.
+      for (const schema of ['sluice', 'sluice_staging']) {
+        const exists = await client.query('select 1 from pg_namespace where nspname = $1', [schema]);
+        if (exists.rowCount === 0) await client.query(`create schema ${schema}`);
+      }
+      await client.query(
+        'create table if not exists sluice.migrations (version integer primary key, applied_at timestamptz not null default now())',
+      );
+      const { rows } = await client.query<{ version: number }>('select coalesce(max(version), 0)::int as version from sluice.migrations');
+      const done = rows[0]?.version ?? 0;
+      for (const [index, statements] of MIGRATIONS.entries()) {
+        const version = index + 1;
+        if (version <= done) continue;
+        await client.query(statements);
+        await client.query('insert into sluice.migrations (version) values ($1)', [version]);
+      }
+    },
+    { lockTimeoutMs: 60_000 },
+  );
+}

@@ -1,0 +1,123 @@
+/** The plan of a run as the ledger keeps it: everything that must not change on a retry. */
+import type { Connection, Database } from '../connectors/postgres/database.ts';
+import type { CursorWindow, PlannedPartition, Transfer } from '../connectors/source.ts';
+import type { CommitUnit, Json, PartitionRef } from '../contracts/run.ts';
+import type { ListPartitionsInput } from '../contracts/stages.ts';
+import { PermanentError } from '../errors.ts';
+
+export interface PlannedColumn {
+  readonly name: string;
+  readonly sqlType: string;
+  readonly notNull: boolean;
+  readonly enumLabels: readonly string[] | null;
+}
+
+export interface RunPlan {
+  readonly params: { readonly [name: string]: Json };
+  readonly source: string;
+  readonly target: string;
+  readonly transfer: Transfer;
+  readonly commit: CommitUnit;
+  /** Columns read from the source. */
+  readonly read: readonly string[];
+  /** Columns of the staging table. */
+  readonly staged: readonly PlannedColumn[];
+  /** Columns that reach the target. */
+  readonly loaded: readonly PlannedColumn[];
+  /** The source gives positions of its records. */
+  readonly window: CursorWindow | null;
+  readonly rowsExpected: number | null;
+  readonly partitions: number;
+}
+
+export interface StoredRun {
+  readonly runKey: string;
+  readonly workflowId: string;
+  readonly pipeline: string;
+  readonly fingerprint: string;
+  readonly status: string;
+  readonly plan: RunPlan;
+}
+
+export async function readRun(database: Pick<Database, 'query'>, runKey: string): Promise<StoredRun | null> {
+  const [row] = await database.query<{ workflow_id: string; pipeline: string; fingerprint: string; status: string; plan: RunPlan }>(
+    'select workflow_id, pipeline, fingerprint, status, plan from sluice.runs where run_key = $1',
+    [runKey],
+  );
+  if (!row) return null;
+  return { runKey, workflowId: row.workflow_id, pipeline: row.pipeline, fingerprint: row.fingerprint, status: row.status, plan: row.plan };
+}
+
+/** The newest plan of a run: another run that moved the watermark makes it plan again, under `key+1`. */
+export async function readNewestPlan(database: Pick<Database, 'query'>, runKey: string): Promise<StoredRun | null> {
+  const [row] = await database.query<{ run_key: string }>(
+    `select run_key from sluice.runs where run_key = $1 or starts_with(run_key, $1 || '+') order by planned_at desc limit 1`,
+    [runKey],
+  );
+  return row ? await readRun(database, row.run_key) : null;
+}
+
+/** Writes the run; false where it has been planned already (the first plan stands). Waits for a twin in flight. */
+export async function insertRun(client: Connection, run: Omit<StoredRun, 'status'>): Promise<boolean> {
+  const result = await client.query(
+    `insert into sluice.runs (run_key, workflow_id, pipeline, fingerprint, plan) values ($1, $2, $3, $4, $5) on conflict do nothing`,
+    [run.runKey, run.workflowId, run.pipeline, run.fingerprint, JSON.stringify(run.plan)],
+  );
+  return result.rowCount === 1;
+}
+
+export async function insertPartitions(client: Connection, runKey: string, first: number, partitions: readonly PlannedPartition[]): Promise<void> {
+  await client.query(
+    `insert into sluice.partitions (run_key, partition, name, plan)
+     select $1, $2 + ordinality - 1, plan ->> 'name', plan from unnest($3::jsonb[]) with ordinality as p (plan, ordinality)`,
+    [runKey, first, partitions.map((partition) => JSON.stringify(partition))],
+  );
+}
+
+/** Completes the plan with what was only known once all partitions were seen. */
+export async function updatePlan(client: Connection, runKey: string, plan: RunPlan): Promise<void> {
+  await client.query('update sluice.runs set plan = $2 where run_key = $1', [runKey, JSON.stringify(plan)]);
+}
+
+export async function readPartition(database: Database, runKey: string, partition: number): Promise<PlannedPartition> {
+  return requirePartition(await database.query(PARTITION_PLAN, [runKey, partition]), runKey, partition);
+}
+
+/** The same inside a transaction. */
+export async function readPartitionOn(client: Connection, runKey: string, partition: number): Promise<PlannedPartition> {
+  return requirePartition((await client.query<{ plan: PlannedPartition }>(PARTITION_PLAN, [runKey, partition])).rows, runKey, partition);
+}
+
+const PARTITION_PLAN = 'select plan from sluice.partitions where run_key = $1 and partition = $2';
+
+function requirePartition(rows: readonly { plan?: PlannedPartition }[], runKey: string, partition: number): PlannedPartition {
+  const plan = rows[0]?.plan;
+  if (!plan) throw new PermanentError('RunEnded', `Run ${runKey} has no partition ${partition} in the ledger; it was collected.`);
+  return plan;
+}
+
+/** The partitions that a stage still has to do, in pages in the order of their numbers. */
+export async function listPartitions(database: Database, input: ListPartitionsInput): Promise<PartitionRef[]> {
+  const whole = `exists (select 1 from sluice.chunks c where c.run_key = p.run_key and c.partition = p.partition and c.last)`;
+  const checked = `exists (select 1 from sluice.transforms t where t.run_key = p.run_key and t.unit = 'transform:' || p.partition and t.checked)`;
+  const condition = { extract: `not ${whole}`, transform: `${whole} and not ${checked}`, load: `${whole} and ${checked}` }[input.stage];
+  const rows = await database.query<{ id: number; name: string }>(
+    `select p.partition as id, p.name from sluice.partitions p
+     where p.run_key = $1 and p.partition > $2 and ($3::text[] is null or p.name = any ($3)) and ${condition}
+       and not exists (select 1 from sluice.commits k where k.run_key = p.run_key and k.unit in ('load', 'load:' || p.partition))
+     order by p.partition limit $4`,
+    [input.run.key, input.after, input.names, input.limit],
+  );
+  return rows;
+}
+
+/** How many of the planned partitions are not in the target. */
+export async function countUncommitted(database: Database, runKey: string, names: readonly string[] | null): Promise<number> {
+  const [row] = await database.query<{ left: number }>(
+    `select count(*)::int as left from sluice.partitions p
+     where p.run_key = $1 and ($2::text[] is null or p.name = any ($2))
+       and not exists (select 1 from sluice.commits k where k.run_key = p.run_key and k.unit in ('load', 'load:' || p.partition))`,
+    [runKey, names],
+  );
+  return row?.left ?? 0;
+}

@@ -1,0 +1,77 @@
+/** The state of runs: how they end, what they counted, and what ended runs leave behind. */
+import type { Database } from '../connectors/postgres/database.ts';
+import type { Counts } from '../contracts/run.ts';
+import { endingBlockers } from './fence.ts';
+import { dropStaging } from './staging.ts';
+
+export type RunOutcome = 'succeeded' | 'failed' | 'cancelled' | 'superseded';
+
+export async function sumChunks(database: Pick<Database, 'query'>, runKey: string): Promise<Counts> {
+  const [row] = await database.query<{ chunks: string; read: string; staged: string }>(
+    `select count(*) as chunks, coalesce(sum(rows_read), 0) as read, coalesce(sum(rows_staged), 0) as staged
+     from sluice.chunks where run_key = $1`,
+    [runKey],
+  );
+  const [bad] = await database.query<{ rows: string }>('select count(*) as rows from sluice.quarantine where run_key = $1', [runKey]);
+  return {
+    chunks: Number(row?.chunks ?? 0),
+    rowsRead: Number(row?.read ?? 0),
+    rowsStaged: Number(row?.staged ?? 0),
+    rowsQuarantined: Number(bad?.rows ?? 0),
+  };
+}
+
+export async function sumCommits(
+  database: Pick<Database, 'query'>,
+  runKey: string,
+): Promise<{ rowsLoaded: number; rowsChanged: number; units: number; whole: boolean }> {
+  const [row] = await database.query<{ loaded: string; changed: string; units: string; whole: boolean }>(
+    `select coalesce(sum((result ->> 'rowsLoaded')::bigint), 0) as loaded, coalesce(sum((result ->> 'rowsChanged')::bigint), 0) as changed,
+            count(*) as units, coalesce(bool_or(unit = 'load'), false) as whole
+     from sluice.commits where run_key = $1`,
+    [runKey],
+  );
+  return { rowsLoaded: Number(row?.loaded ?? 0), rowsChanged: Number(row?.changed ?? 0), units: Number(row?.units ?? 0), whole: row?.whole ?? false };
+}
+
+/**
+ * Writes how a run ended, with its totals. What ended well or was cancelled leaves no staging; a run that failed keeps it for
+ * `sluice retry`, until `sluice clean`. May be called any number of times: the first outcome stands, except that a failed run can be
+ * resumed and end again.
+ */
+export async function endRun(database: Database, runKey: string, outcome: RunOutcome, reason: string | null, totals: unknown): Promise<void> {
+  await database.transaction(async (client) => {
+    await client.query(
+      `update sluice.runs set status = $2, reason = $3, totals = $4, ended_at = now() where run_key = $1 and status = 'running'`,
+      [runKey, outcome, reason, JSON.stringify(totals)],
+    );
+  });
+  if (outcome !== 'failed') await forgetStaging(database, runKey);
+}
+
+/** Totals as they were when the run ended; null where it has not. */
+export async function endedTotals(database: Database, runKey: string): Promise<unknown> {
+  const [row] = await database.query<{ totals: unknown }>(`select totals from sluice.runs where run_key = $1 and status <> 'running'`, [runKey]);
+  return row?.totals ?? null;
+}
+
+/** A failed run goes on. */
+export async function resumeRun(database: Database, runKey: string): Promise<void> {
+  await database.query(`update sluice.runs set status = 'running', reason = null, ended_at = null where run_key = $1 and status = 'failed'`, [runKey]);
+}
+
+/**
+ * Drops a run's staging and the records that vouch for it. Attempts that still write are ended first: the fences go with the rest, so
+ * that one which wakes up later finds none.
+ */
+export async function forgetStaging(database: Database, runKey: string): Promise<void> {
+  await database.transaction(
+    async (client) => {
+      await endingBlockers(database, client, () => client.query('delete from sluice.fences where run_key = $1', [runKey]));
+      await client.query('delete from sluice.chunks where run_key = $1', [runKey]);
+      await client.query('delete from sluice.transforms where run_key = $1', [runKey]);
+      await endingBlockers(database, client, () => dropStaging(client, runKey));
+    },
+    { lockTimeoutMs: 0 },
+  );
+}

@@ -1,0 +1,244 @@
+/** What a user writes: `definePipeline({...})`. */
+import { z } from 'zod';
+import { type SourceConfig, sourceConfig, type TargetConfig, targetConfig } from '../connectors/configs.ts';
+import type { Partitioning } from '../connectors/source.ts';
+import { DefinitionError } from '../errors.ts';
+import { compileRowSchema } from '../validation/compile.ts';
+import type { RowSchema } from '../validation/row-schema.ts';
+import type { Check } from './checks.ts';
+import type { SqlTransform } from './sql.ts';
+
+/** A value, or a function that makes it of the run's parameters. */
+export type FromParams<Params, T> = T | ((params: Params) => T);
+
+/** Takes a row that passed the row schema and gives the row to load, or null to drop it. Pure and synchronous: it may run again. */
+export type RowFunction<Row, Out> = (row: Row) => Out | null;
+
+export interface PipelineOptions<
+  Params extends z.ZodObject = z.ZodObject,
+  Row extends z.ZodObject = z.ZodObject,
+  Out extends z.ZodObject = Row,
+> {
+  /** Lower case letters, digits, `-` and `_`; unique among the pipelines of a worker. */
+  readonly name: string;
+  readonly description?: string;
+  /** Schema of the run's parameters. @default none allowed */
+  readonly params?: Params;
+  readonly source: FromParams<z.output<Params>, z.input<typeof sourceConfig>>;
+  /** @default one partition, or one for each file */
+  readonly partitionBy?: FromParams<z.output<Params>, Partitioning>;
+  /** The contract of a row: its columns are the ones read, and rows that do not fit go to quarantine. */
+  readonly row?: Row;
+  /** A row function (runs in the worker, row by row) or `sql` (runs in the target database, over all of `staging`). */
+  readonly transform?: RowFunction<z.output<Row>, z.input<Out>> | SqlTransform;
+  /** Schema of the rows that the transform gives, where they differ from `row`; needed when Sluice is to create the table. */
+  readonly output?: Out;
+  readonly checks?: readonly Check[];
+  readonly target: FromParams<z.output<Params>, z.input<typeof targetConfig>>;
+  /** What is committed at once. @default 'run' */
+  readonly commit?: 'run' | 'partition';
+  /** How many bad rows a unit may have: a number, or a share of the rows read (`'0.1%'`). @default 0 */
+  readonly tolerate?: { readonly quarantined: number | `${number}%` };
+  /** Reads only what is new since the last run. */
+  readonly incremental?: {
+    /** A column that grows with every insert and update. */
+    readonly cursor: string;
+    /** How far to stay behind the newest row, where the role cannot see open transactions: `'5 minutes'`, or a number for integers. */
+    readonly lag?: string;
+  };
+  /** Limits of a chunk. @default 100,000 rows or 16 MiB */
+  readonly chunk?: { readonly rows?: number; readonly bytes?: number };
+  /** Partitions copied at the same time, over all workers. @default 4 */
+  readonly concurrency?: number;
+}
+
+/** A pipeline whose definition was found to be sound. */
+export interface Pipeline {
+  readonly kind: 'sluice.pipeline';
+  readonly name: string;
+  readonly description: string;
+  readonly params: z.ZodObject;
+  readonly row: RowSchema | null;
+  readonly output: RowSchema | null;
+  readonly rowFunction: RowFunction<Record<string, unknown>, Record<string, unknown>> | null;
+  readonly sqlTransform: SqlTransform | null;
+  readonly checks: readonly Check[];
+  readonly commit: 'run' | 'partition';
+  readonly tolerate: { readonly rows: number } | { readonly share: number };
+  readonly incremental: { readonly cursor: string; readonly lag: string | null } | null;
+  readonly chunk: { readonly rows: number; readonly bytes: number };
+  readonly concurrency: number;
+  /**
+   * The definition with parameters put in.
+   * @throws DefinitionError naming the parameter or the place in the definition
+   */
+  bind(params: unknown): BoundPipeline;
+}
+
+/** A pipeline with its parameters. */
+export interface BoundPipeline extends Omit<Pipeline, 'bind' | 'params'> {
+  readonly params: Record<string, unknown>;
+  readonly source: SourceConfig;
+  readonly target: TargetConfig;
+  readonly partitionBy: Partitioning;
+}
+
+const DEFAULT_CHUNK = { rows: 100_000, bytes: 16 * 1024 * 1024 };
+const DEFAULT_CONCURRENCY = 4;
+const IDENTIFIER = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'lower case letters, digits, "-" and "_", at most 63, beginning with a letter');
+
+/**
+ * Defines a pipeline. Give it as the default export of a module in `pipelines/`.
+ *
+ * @throws DefinitionError naming the place of the first mistake
+ *
+ * @example
+ * export default definePipeline({
+ *   name: 'orders',
+ *   source: postgres({ table: 'orders' }),
+ *   target: postgres({ table: 'orders_copy', mode: 'upsert', key: ['id'] }),
+ * });
+ */
+export function definePipeline<
+  Params extends z.ZodObject = z.ZodObject<Record<never, never>>,
+  Row extends z.ZodObject = z.ZodObject,
+  Out extends z.ZodObject = Row,
+>(options: PipelineOptions<Params, Row, Out>): Pipeline {
+  const at = (place: string, message: string) => new DefinitionError(`pipeline "${options?.name ?? '?'}": ${place}: ${message}`);
+  const name = IDENTIFIER.safeParse(options.name);
+  if (!name.success) throw at('name', firstIssue(name.error));
+
+  const row = options.row ? compile(options.row, (message) => at('row', message)) : null;
+  const output = options.output ? compile(options.output, (message) => at('output', message)) : null;
+  const transform = options.transform ?? null;
+  const rowFunction = typeof transform === 'function' ? (transform as unknown as Pipeline['rowFunction']) : null;
+  const sqlTransform = transform !== null && typeof transform === 'object' ? transform : null;
+  if (rowFunction && !row) throw at('transform', 'a row function needs a row schema: it is called with rows that passed it. Add `row`.');
+  if (output && !transform) throw at('output', 'describes the rows that a transform gives; without one use `row`.');
+  if (options.commit !== undefined && !['run', 'partition'].includes(options.commit)) {
+    throw at('commit', `"${options.commit}" is not known; it is 'run' or 'partition'.`);
+  }
+  const chunk = {
+    rows: atLeastOne(options.chunk?.rows ?? DEFAULT_CHUNK.rows, () => at('chunk.rows', 'is a whole number of at least 1')),
+    bytes: atLeastOne(options.chunk?.bytes ?? DEFAULT_CHUNK.bytes, () => at('chunk.bytes', 'is a whole number of at least 1')),
+  };
+  const concurrency = atLeastOne(options.concurrency ?? DEFAULT_CONCURRENCY, () => at('concurrency', 'is a whole number of at least 1'));
+  const tolerate = parseTolerance(options.tolerate?.quarantined ?? 0, (message) => at('tolerate.quarantined', message));
+  if (options.incremental && !options.incremental.cursor) throw at('incremental.cursor', 'names the column that grows.');
+  for (const check of options.checks ?? []) {
+    if (check.kind === 'rowCount' && check.min === undefined && check.max === undefined) throw at('checks', 'rowCount needs min or max');
+  }
+
+  const pipeline: Omit<Pipeline, 'bind'> = {
+    kind: 'sluice.pipeline',
+    name: options.name,
+    description: options.description ?? '',
+    params: (options.params ?? z.strictObject({})) as z.ZodObject,
+    row,
+    output,
+    rowFunction,
+    sqlTransform,
+    checks: options.checks ?? [],
+    commit: options.commit ?? 'run',
+    tolerate,
+    incremental: options.incremental ? { cursor: options.incremental.cursor, lag: options.incremental.lag ?? null } : null,
+    chunk,
+    concurrency,
+  };
+
+  const bind = (given: unknown): BoundPipeline => {
+    const parsed = pipeline.params.strict().safeParse(given ?? {});
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0];
+      const known = Object.keys(pipeline.params.shape);
+      const place = issue && issue.path.length > 0 ? `parameter "${issue.path.join('.')}"` : 'parameters';
+      throw at(place, `${firstIssue(parsed.error)}. ${known.length > 0 ? `It takes: ${known.join(', ')}.` : 'It takes none.'}`);
+    }
+    const params = parsed.data as z.output<Params>;
+    const source = sourceConfig.safeParse(resolve(options.source, params));
+    if (!source.success) throw at('source', firstIssue(source.error));
+    const target = targetConfig.safeParse(resolve(options.target, params));
+    if (!target.success) throw at('target', firstIssue(target.error));
+    const partitionBy = options.partitionBy === undefined ? defaultPartitioning(source.data) : resolve(options.partitionBy, params);
+    const bound: BoundPipeline = { ...pipeline, params, source: source.data, target: target.data, partitionBy };
+    requireKnownColumns(bound, at);
+    return bound;
+  };
+
+  // What does not depend on parameters is checked when the module is loaded, before anybody runs it.
+  if (!options.params) bind({});
+  return { ...pipeline, bind };
+}
+
+/** True for what `definePipeline` gives, also from another copy of this package. */
+export function isPipeline(value: unknown): value is Pipeline {
+  return typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'sluice.pipeline';
+}
+
+/** Names of the columns that reach the target, where the definition says them; null where only the source knows. */
+export function loadedColumns(pipeline: Pick<Pipeline, 'row' | 'output' | 'rowFunction' | 'sqlTransform'>): readonly string[] | null {
+  if (pipeline.output) return pipeline.output.columns.map((column) => column.name);
+  if (pipeline.rowFunction || pipeline.sqlTransform) return null;
+  return pipeline.row ? pipeline.row.columns.map((column) => column.name) : null;
+}
+
+function requireKnownColumns(pipeline: BoundPipeline, at: (place: string, message: string) => DefinitionError): void {
+  const read = pipeline.row?.columns.map((column) => column.name) ?? null;
+  const loaded = loadedColumns(pipeline);
+  const known = (columns: readonly string[] | null, name: string, place: string, schema: string) => {
+    if (columns && !columns.includes(name)) {
+      throw at(place, `column "${name}" is not in the ${schema} schema, which has: ${columns.join(', ')}.`);
+    }
+  };
+  const { partitionBy, target } = pipeline;
+  if ('column' in partitionBy) {
+    known(read, partitionBy.column, 'partitionBy', 'row');
+    if (target.scope === 'partition') known(loaded, partitionBy.column, 'target.scope', pipeline.output ? 'output' : 'row');
+  }
+  if (partitionBy.by === 'range') atLeastOne(partitionBy.rows, () => at('partitionBy', 'keyRange takes a whole number of rows of at least 1'));
+  if (target.scope === 'partition' && !('column' in partitionBy)) {
+    throw at('target.scope', 'to replace the partitions loaded, rows must tell their partition: partition by a date, a column or a key range.');
+  }
+  for (const key of target.key ?? []) known(loaded, key, 'target.key', pipeline.output ? 'output' : 'row');
+  if (pipeline.incremental) {
+    known(read, pipeline.incremental.cursor, 'incremental.cursor', 'row');
+    if (pipeline.source.kind !== 'postgres') throw at('incremental', `a ${pipeline.source.kind} source has no cursor to go on from.`);
+    if (pipeline.commit === 'partition') throw at('commit', 'an incremental pipeline moves one watermark and commits by run.');
+    if (target.mode === 'replace') throw at('target.mode', 'an incremental run brings only what is new; replace would drop the rest. Use upsert or append.');
+  }
+}
+
+function defaultPartitioning(source: SourceConfig): Partitioning {
+  return source.kind === 'postgres' ? { by: 'none' } : { by: 'file' };
+}
+
+function resolve<Params, T>(value: FromParams<Params, T>, params: Params): T {
+  return typeof value === 'function' ? (value as (params: Params) => T)(params) : value;
+}
+
+function compile(schema: z.ZodObject, fail: (message: string) => DefinitionError): RowSchema {
+  try {
+    return compileRowSchema(schema);
+  } catch (error) {
+    throw fail(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function parseTolerance(value: number | string, fail: (message: string) => DefinitionError): Pipeline['tolerate'] {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return { rows: value };
+  const share = typeof value === 'string' ? /^(\d+(?:\.\d+)?)%$/.exec(value)?.[1] : undefined;
+  if (share !== undefined && Number(share) <= 100) return { share: Number(share) / 100 };
+  throw fail(`"${value}" is neither a number of rows nor a share such as '0.1%'`);
+}
+
+function atLeastOne(value: number, fail: () => DefinitionError): number {
+  if (!Number.isInteger(value) || value < 1) throw fail();
+  return value;
+}
+
+function firstIssue(error: z.ZodError): string {
+  const issue = error.issues[0];
+  if (!issue) return error.message;
+  const path = issue.path.length > 0 ? `${issue.path.join('.')}: ` : '';
+  return `${path}${issue.message}`;
+}

@@ -1,0 +1,28 @@
+/** How a pipeline divides its rows into partitions. */
+import type { Partitioning } from '../connectors/source.ts';
+
+/** Bounds for partitions by date, ISO 8601; from the data where left out. */
+export interface DateBounds {
+  /** First day or instant, inclusive. */
+  readonly from?: string | undefined;
+  /** Last day or instant, exclusive. */
+  readonly to?: string | undefined;
+}
+
+/** One partition for each day (UTC) of a date or timestamp column. */
+export const day = (column: string, bounds: DateBounds = {}): Partitioning => ({ by: 'date', unit: 'day', column, ...bounds });
+/** One partition for each month (UTC) of a date or timestamp column. */
+export const month = (column: string, bounds: DateBounds = {}): Partitioning => ({ by: 'date', unit: 'month', column, ...bounds });
+/** One partition for each year (UTC) of a date or timestamp column. */
+export const year = (column: string, bounds: DateBounds = {}): Partitioning => ({ by: 'date', unit: 'year', column, ...bounds });
+
+/** One partition for each value of a column; `values` limits the run to these. */
+export const column = (name: string, values?: readonly (string | null)[]): Partitioning => ({ by: 'value', column: name, values });
+/** The same as {@link column}, for the commonest case. */
+export const region = column;
+
+/** One partition for every `rows` rows in the order of a key column. */
+export const keyRange = (column: string, rows: number): Partitioning => ({ by: 'range', column, rows });
+
+/** One partition for each file. */
+export const file = (): Partitioning => ({ by: 'file' });

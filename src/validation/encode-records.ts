@@ -1,0 +1,174 @@
+/** The generic path of rows: records are parsed, judged, transformed and encoded one by one on their way into COPY. */
+import { setImmediate } from 'node:timers/promises';
+import type { CopyChunk, RecordChunk, RejectedRow, SourceRecord } from '../connectors/source.ts';
+import type { RowEncoder } from './copy-text.ts';
+import { shorten } from './reasons.ts';
+import type { RowParser } from './row-parser.ts';
+
+export interface EncodeOptions {
+  /** The row schema; left out, values go to the encoder as the source gives them. */
+  readonly parse?: RowParser | undefined;
+  /** The row function. What it throws refuses the row; null drops it. */
+  readonly transform?: ((row: Record<string, unknown>) => Record<string, unknown> | null) | undefined;
+  readonly encode: RowEncoder;
+  /** Every line begins with the record's position, for the column `_sluice_position`. */
+  readonly withPosition: boolean;
+  /** Columns that `encode` writes, in its order. */
+  readonly columns: readonly string[];
+}
+
+/** A record and its line for COPY in text format, with the line end. */
+export interface EncodedLine {
+  readonly record: SourceRecord;
+  readonly line: string;
+}
+
+/** What became of the records of a chunk. */
+export interface EncodedEnd extends ReturnType<CopyChunk['end']> {
+  /** Records that the source gave: encoded, rejected and filtered together. */
+  readonly rowsRead: number;
+  readonly rowsEncoded: number;
+  /** Rows that the row function dropped. */
+  readonly rowsFiltered: number;
+}
+
+export interface EncodedChunk extends CopyChunk {
+  readonly format: 'text';
+  end(): EncodedEnd;
+}
+
+const PIECE = 64 * 1024;
+/** Heartbeats and other activities of the worker run on the same thread. */
+const LONGEST_STRETCH_MS = 15;
+
+/**
+ * A chunk of records as bytes for `COPY ... FROM STDIN` in text format, in pieces of about 64 KiB. Records that do not pass are
+ * collected with their bytes. Memory is bounded by one piece, one batch and the rejected rows.
+ */
+export function encodeRecords(chunk: RecordChunk, options: EncodeOptions): EncodedChunk {
+  const judge = new RecordJudge(options);
+  let done = false;
+  return {
+    format: 'text',
+    columns: options.withPosition ? ['_sluice_position', ...options.columns] : options.columns,
+    bytes: pieces(),
+    end() {
+      if (!done) throw new Error('end() is valid once bytes is exhausted');
+      const { rowsRead, rowsEncoded, rowsFiltered, rejected } = judge;
+      return { ...chunk.end(), rowsRead, rowsEncoded, rowsFiltered, rejected };
+    },
+  };
+
+  async function* pieces(): AsyncGenerator<Buffer> {
+    const pause = pacemaker();
+    let piece = '';
+    for await (const batch of chunk.batches) {
+      for (const record of batch) {
+        const line = judge.line(record);
+        if (line === null) continue;
+        piece += line;
+        if (piece.length >= PIECE) {
+          yield Buffer.from(piece);
+          piece = '';
+        }
+      }
+      await pause();
+    }
+    if (piece !== '') yield Buffer.from(piece);
+    done = true;
+  }
+}
+
+/**
+ * The same lines with their records, batch by batch, for copying with care: where the server refuses a line, its record is at hand.
+ * @param rejected takes the records that do not pass
+ */
+export async function* encodedLines(
+  chunk: RecordChunk,
+  options: EncodeOptions,
+  rejected: RejectedRow[],
+): AsyncGenerator<EncodedLine[], void> {
+  const judge = new RecordJudge(options, rejected);
+  const pause = pacemaker();
+  for await (const batch of chunk.batches) {
+    const lines: EncodedLine[] = [];
+    for (const record of batch) {
+      const line = judge.line(record);
+      if (line !== null) lines.push({ record, line });
+    }
+    if (lines.length > 0) yield lines;
+    await pause();
+  }
+}
+
+class RecordJudge {
+  rowsRead = 0;
+  rowsEncoded = 0;
+  rowsFiltered = 0;
+  readonly rejected: RejectedRow[];
+  readonly #options: EncodeOptions;
+
+  constructor(options: EncodeOptions, rejected: RejectedRow[] = []) {
+    this.#options = options;
+    this.rejected = rejected;
+  }
+
+  /** The record's line; null where it was rejected or dropped. */
+  line(record: SourceRecord): string | null {
+    const { parse, transform, encode, withPosition } = this.#options;
+    this.rowsRead++;
+    if (record.problem || !record.values) {
+      return this.#reject(record, record.problem?.column ?? null, record.problem?.reason ?? 'could not be read');
+    }
+    let row = record.values;
+    if (parse) {
+      const parsed = parse(row);
+      if (!parsed.ok) return this.#reject(record, parsed.column, parsed.reason);
+      row = parsed.row;
+    }
+    if (transform) {
+      // Without a row schema the values belong to the source, and a row function may change what it is given.
+      const made = apply(transform, parse ? (row as Record<string, unknown>) : { ...row });
+      if (typeof made === 'string') return this.#reject(record, null, made);
+      if (made === null) {
+        this.rowsFiltered++;
+        return null;
+      }
+      row = made;
+    }
+    const encoded = encode(row);
+    if (!encoded.ok) return this.#reject(record, encoded.column, encoded.reason);
+    this.rowsEncoded++;
+    return withPosition ? `${record.position}\t${encoded.line}` : encoded.line;
+  }
+
+  #reject(record: SourceRecord, column: string | null, reason: string): null {
+    this.rejected.push({ position: record.position, column, reason, record: record.bytes() });
+    return null;
+  }
+}
+
+/** @returns the reason where the row function failed */
+function apply(transform: NonNullable<EncodeOptions['transform']>, row: Record<string, unknown>): Record<string, unknown> | null | string {
+  try {
+    const made: unknown = transform(row);
+    if (made === null) return null;
+    if (typeof made !== 'object' || Array.isArray(made)) return 'row function: gave neither a row nor null';
+    if (typeof (made as { then?: unknown }).then === 'function') {
+      (made as Promise<unknown>).then(undefined, () => {});
+      return 'row function: gave a promise; it must be synchronous';
+    }
+    return made as Record<string, unknown>;
+  } catch (error) {
+    return shorten(`row function: ${error instanceof Error ? error.message || error.name : String(error)}`);
+  }
+}
+
+function pacemaker(): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < LONGEST_STRETCH_MS) return;
+    await setImmediate();
+    last = performance.now();
+  };
+}

@@ -1,0 +1,5 @@
+/** The workflow types, by name. */
+export { extract } from './extract.ts';
+export { load } from './load.ts';
+export { pipeline } from './pipeline.ts';
+export { transform } from './transform.ts';
