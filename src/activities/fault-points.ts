@@ -1,6 +1,6 @@
 /**
  * Named places where a test can make this process fail for real. Off unless SLUICE_FAULTS names one, as
- * `place=action[,place=action]`; each fires once in a process.
+ * `place[@nth]=action[,...]`; each fires once in a process, at the first (or nth) time that the place is passed.
  *
  * Actions: `kill` (SIGKILL to this process), `stop` (SIGSTOP), `drop` (the connection breaks before COMMIT is sent), `lose-answer` (it
  * breaks after COMMIT was sent and before its answer is read).
@@ -8,26 +8,34 @@
 import type { Socket } from 'node:net';
 import type { Connection } from '../connectors/postgres/database.ts';
 
-const armed = new Map<string, string>(
+interface Fault {
+  readonly action: string;
+  /** Passes left before it fires. */
+  passes: number;
+}
+
+const armed = new Map<string, Fault>(
   (process.env.SLUICE_FAULTS ?? '')
     .split(',')
     .filter(Boolean)
     .map((entry) => {
-      const [place = '', action = ''] = entry.split('=');
-      return [place, action];
+      const [where = '', action = ''] = entry.split('=');
+      const [place = '', nth = '1'] = where.split('@');
+      return [place, { action, passes: Number(nth) }];
     }),
 );
 
 export async function faultPoint(place: string, client?: Connection): Promise<void> {
-  if (armed.size === 0) return;
-  const action = armed.get(place);
-  if (action === undefined) return;
+  const fault = armed.get(place);
+  if (!fault) return;
+  fault.passes -= 1;
+  if (fault.passes > 0) return;
   armed.delete(place);
-  if (action === 'kill') process.kill(process.pid, 'SIGKILL');
-  if (action === 'stop') process.kill(process.pid, 'SIGSTOP');
+  if (fault.action === 'kill') process.kill(process.pid, 'SIGKILL');
+  if (fault.action === 'stop') process.kill(process.pid, 'SIGSTOP');
   const stream = (client as unknown as { connection: { stream: Socket } } | undefined)?.connection.stream;
-  if (action === 'drop') stream?.destroy();
-  if (action === 'lose-answer' && stream) loseAnswer(stream);
+  if (fault.action === 'drop') stream?.destroy();
+  if (fault.action === 'lose-answer' && stream) loseAnswer(stream);
 }
 
 /** The next message is sent, and the socket closed before the answer can come. */

@@ -39,7 +39,7 @@ export async function followRun(sluice: SluiceClient, run: RunHandle, display: P
 async function untilEnded(run: RunHandle, signal: AbortSignal): Promise<RunSummary> {
   for (;;) {
     try {
-      return await run.result();
+      return await run.result({ signal });
     } catch (error) {
       if (!(error instanceof TransientError) || signal.aborted) throw error;
       await delay(RETRY_MS);

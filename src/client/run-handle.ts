@@ -1,4 +1,5 @@
 /** One run, to follow and to steer. */
+import { setMaxListeners } from 'node:events';
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import { PAUSE_SIGNAL, PROGRESS_QUERY, RESUME_SIGNAL } from '../contracts/names.ts';
 import type { Progress, RunSummary } from '../contracts/run.ts';
@@ -29,11 +30,17 @@ export class RunHandle {
 
   /**
    * Waits until the run has ended.
+   *
+   * @param options `signal` gives up waiting; the run goes on
    * @throws RunFailedError with the reason, where it did not succeed
    */
-  async result(): Promise<RunSummary> {
+  async result(options: { readonly signal?: AbortSignal } = {}): Promise<RunSummary> {
+    const wait = async () => (await this.#handle.result()) as RunSummary;
     try {
-      return (await this.#handle.result()) as RunSummary;
+      if (!options.signal) return await wait();
+      // Each poll (one a minute) adds a listener.
+      setMaxListeners(0, options.signal);
+      return await this.#client.withAbortSignal(options.signal, wait);
     } catch (error) {
       throw runFailure(this.id, error);
     }

@@ -88,18 +88,15 @@ async function runOnce(
   interrupts: Interrupts,
 ): Promise<SummaryJson> {
   const { address, namespace } = stack.temporal;
+  // Not closed: the process ends soon, and a call that waits to be repeated must not find its channel shut down.
   const sluice = await session.connect({ address, namespace });
+  const run = await sluice.start(prepared.pipeline, { params: prepared.params, id: options.id });
+  display.note(startedText(run));
   try {
-    const run = await sluice.start(prepared.pipeline, { params: prepared.params, id: options.id });
-    display.note(startedText(run));
-    try {
-      return await attendRun(sluice, run, display, { signal: interrupts.signal, database: databaseOf(stack) });
-    } catch (error) {
-      if (!(error instanceof Interrupted)) throw error;
-      throw new Interrupted(`stopped in the middle of ${run.id}. It goes on where it was when the stack is up again: the same command, or "sluice dev".`);
-    }
-  } finally {
-    await sluice.close();
+    return await attendRun(sluice, run, display, { signal: interrupts.signal, database: databaseOf(stack) });
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    throw new Interrupted(`stopped in the middle of ${run.id}. It goes on where it was when the stack is up again: the same command, or "sluice dev".`);
   }
 }
 

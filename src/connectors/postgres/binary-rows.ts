@@ -15,37 +15,28 @@ const TRAILER = -1;
 const PIECE_BYTES = 64 * 1024;
 
 /**
- * @param pieces the bytes, cut anywhere; their return value (the number of rows) is handed on
+ * @param pieces the bytes, cut anywhere
  * @param position position of the first row
  * @param rejected gets the refused rows
  */
 export async function* checkBinaryRows(
-  pieces: AsyncGenerator<Buffer, number, void>,
+  pieces: AsyncIterable<Buffer>,
   checks: BinaryChecks,
   position: number,
   rejected: RejectedRow[],
-): AsyncGenerator<Buffer, number, void> {
+): AsyncGenerator<Buffer, void, void> {
   const scanner = new RowScanner(checks, position, rejected);
   let good: Buffer[] = [];
   let goodBytes = 0;
-  try {
-    for (;;) {
-      const next = await pieces.next();
-      if (next.done) {
-        scanner.requireComplete();
-        if (goodBytes > 0) yield joined(good);
-        return next.value;
-      }
-      goodBytes += scanner.scan(next.value, good);
-      if (goodBytes < PIECE_BYTES) continue;
-      const piece = joined(good);
-      good = [];
-      goodBytes = 0;
-      yield piece;
-    }
-  } finally {
-    await pieces.return(0);
+  for await (const piece of pieces) {
+    goodBytes += scanner.scan(piece, good);
+    if (goodBytes < PIECE_BYTES) continue;
+    yield joined(good);
+    good = [];
+    goodBytes = 0;
   }
+  scanner.requireComplete();
+  if (goodBytes > 0) yield joined(good);
 }
 
 function joined(parts: readonly Buffer[]): Buffer {

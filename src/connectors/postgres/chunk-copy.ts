@@ -23,6 +23,7 @@ export interface Opening {
  * is aborted.
  */
 export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
+  let bytesRead = 0;
   let end: (ChunkEnd & { rowsRead: number; rejected: readonly RejectedRow[] }) | null = null;
 
   async function* bytes(): AsyncGenerator<Buffer, void, void> {
@@ -38,16 +39,22 @@ export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
       const start = readPosition(request.position);
       const checks = request.transfer === 'binary' ? compileBinaryChecks(relation, request, database.label) : null;
       const rejected: RejectedRow[] = [];
-      const measure = { bytes: 0 };
-      const pieces = measured(transaction.copy(statement), measure);
-      let rowsRead: number;
-      if (checks) rowsRead = yield* checkBinaryRows(pieces, checks, start.rows, rejected);
-      else rowsRead = yield* pieces;
+      const pieces = measured(transaction.copy(statement));
+      if (checks) yield* checkBinaryRows(pieces, checks, start.rows, rejected);
+      else yield* pieces;
       await transaction.commit();
-      const position = nextPosition(start, range, rowsRead, measure.bytes);
+      const rowsRead = transaction.rowsCopied;
+      const position = nextPosition(start, range, rowsRead, bytesRead);
       end = { position: { ...position, after: position.after ? [...position.after] : null }, last: range.last, rowsRead, rejected };
     } finally {
       transaction.abandon();
+    }
+  }
+
+  async function* measured(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
+    for await (const piece of pieces) {
+      bytesRead += piece.length;
+      yield piece;
     }
   }
 
@@ -60,19 +67,6 @@ export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
       return end;
     },
   };
-}
-
-async function* measured(pieces: AsyncGenerator<Buffer, number, void>, measure: { bytes: number }): AsyncGenerator<Buffer, number, void> {
-  try {
-    for (;;) {
-      const next = await pieces.next();
-      if (next.done) return next.value;
-      measure.bytes += next.value.length;
-      yield next.value;
-    }
-  } finally {
-    await pieces.return(0);
-  }
 }
 
 function copyStatement(relation: Relation, request: CopyRequest, where: string, label: string): string {

@@ -17,6 +17,9 @@ export interface TransactionOptions {
 /** The oldest server that has all that Sluice uses (MERGE came with 15). */
 export const OLDEST_SERVER = 15;
 
+/** How text is read and written, whatever the role's own settings are. */
+const SETTINGS = `set local timezone = 'UTC'; set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local bytea_output = 'hex'`;
+
 export class Database {
   /** `source postgres://host:port/db`, without user and password. */
   readonly label: string;
@@ -72,7 +75,7 @@ export class Database {
     let broken: boolean | undefined = true;
     try {
       const mode = `isolation level ${options.isolation ?? 'read committed'}${options.readOnly ? ', read only' : ''}`;
-      await client.query(`begin ${mode}; set local lock_timeout = ${options.lockTimeoutMs ?? 10_000}`);
+      await client.query(`begin ${mode}; set local lock_timeout = ${options.lockTimeoutMs ?? 10_000}; ${SETTINGS}`);
       let result: T;
       try {
         result = await work(client);

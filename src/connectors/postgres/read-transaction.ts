@@ -3,7 +3,7 @@
  * pooler in transaction mode. It ends by `commit`, by `abandon`, or when its signal is aborted; each gives the connection back.
  */
 import type pg from 'pg';
-import { CopyOut } from './copy-out.ts';
+import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
 import { type Connection, type Database, quoteTable } from './database.ts';
 import { classifyPostgres } from './errors.ts';
 
@@ -28,12 +28,18 @@ const TEXT_FORMATS = [
 /** The server notices a connection that was abandoned while it works, where its system can tell. */
 const NOTICE_ABANDONED = `select set_config('client_connection_check_interval', '1000', true) where version() ~* 'linux|darwin|bsd|illumos'`;
 
+/** Pieces are handed on when they have grown to this. */
+const PIECE_BYTES = 64 * 1024;
+/** What waits in memory for a slower reader. */
+const STREAM_BYTES = 512 * 1024;
+
 export class ReadTransaction {
   readonly #client: Connection;
   readonly #label: string;
   readonly #signal: AbortSignal;
   readonly #onAbort = () => this.abandon();
   #open = true;
+  #copy: CopyToStreamQuery | null = null;
 
   private constructor(client: Connection, label: string, signal: AbortSignal) {
     this.#client = client;
@@ -68,21 +74,34 @@ export class ReadTransaction {
   /**
    * Runs a COPY ... TO STDOUT; gives its bytes in pieces of at least 64 KiB, but for the last. Rows are cut anywhere.
    * The server waits where the reader does. A reader that stops early ends the transaction.
-   * @returns the number of rows
    */
-  async *copy(statement: string): AsyncGenerator<Buffer, number, void> {
+  async *copy(statement: string): AsyncGenerator<Buffer, void, void> {
     let complete = false;
     try {
-      const copy = this.#open ? this.#client.query(new CopyOut(statement)) : null;
-      if (!copy) throw this.#signal.reason ?? new Error('Connection terminated');
-      yield* copy.pieces();
+      if (!this.#open) throw new Error('Connection terminated');
+      this.#copy = this.#client.query(copyTo(statement, { highWaterMark: STREAM_BYTES }));
+      let parts: Buffer[] = [];
+      let bytes = 0;
+      for await (const part of this.#copy as AsyncIterable<Buffer>) {
+        parts.push(part);
+        bytes += part.length;
+        if (bytes < PIECE_BYTES) continue;
+        yield joined(parts);
+        parts = [];
+        bytes = 0;
+      }
+      if (bytes > 0) yield joined(parts);
       complete = true;
-      return await copy.rows;
     } catch (error) {
       throw this.#explain(error);
     } finally {
       if (!complete) this.abandon();
     }
+  }
+
+  /** Rows of the COPY, as the server counted them; known after the commit. */
+  get rowsCopied(): number {
+    return this.#copy?.rowCount ?? 0;
   }
 
   /** Rows of a query a page at a time, through a cursor. */
@@ -126,6 +145,11 @@ export class ReadTransaction {
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#client.release(broken);
   }
+}
+
+function joined(parts: readonly Buffer[]): Buffer {
+  const [only] = parts;
+  return only && parts.length === 1 ? only : Buffer.concat(parts);
 }
 
 /** Runs `work` in a transaction that only reads. */
