@@ -3,7 +3,11 @@ const common = {
   transform: {
     '^.+\\.(ts|mts|js|mjs)$': [
       '@swc/jest',
-      { jsc: { target: 'es2023', parser: { syntax: 'typescript' } }, module: { type: 'commonjs', importInterop: 'node' }, sourceMaps: 'inline' },
+      {
+        jsc: { target: 'es2023', parser: { syntax: 'typescript' } },
+        module: { type: 'commonjs', importInterop: 'node' },
+        sourceMaps: 'inline',
+      },
     ],
   },
   // Published as ES modules only.

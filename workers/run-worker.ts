@@ -2,8 +2,8 @@
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { createActivities } from '../src/activities/index.ts';
 import { Dependencies } from '../src/activities/dependencies.ts';
+import { createActivities } from '../src/activities/index.ts';
 import { temporalSettings } from '../src/client/settings.ts';
 import { loadPipelines } from '../src/pipeline/modules.ts';
 import { createLogger } from '../src/telemetry/log.ts';

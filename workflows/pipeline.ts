@@ -34,7 +34,9 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
       story.planned(plan);
       if ((await moveRows(story, plan, input)) === 'committed') break;
       // Another run moved the watermark in the meantime: plan again from there.
-      await finishRun.executeWithOptions({ summary: 'put aside: another run was faster' }, [{ run: plan.run, outcome: 'superseded', reason: null }]);
+      await finishRun.executeWithOptions({ summary: 'put aside: another run was faster' }, [
+        { run: plan.run, outcome: 'superseded', reason: null },
+      ]);
     }
     const { run } = plan;
     const totals = await CancellationScope.nonCancellable(() =>

@@ -1,4 +1,6 @@
 /** The run as people follow it: the query `progress`, pause and resume, search attributes, details in the Web UI. */
+
+import { defineSearchAttributeKey, type SearchAttributePair, SearchAttributeType } from '@temporalio/common';
 import {
   ChildWorkflowCancellationType,
   condition,
@@ -9,7 +11,6 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { defineSearchAttributeKey, type SearchAttributePair, SearchAttributeType } from '@temporalio/common';
 import { stageWorkflowId } from '../src/contracts/names.ts';
 import type { PipelineInput, PlanSummary, Progress, RunStatus, StageName } from '../src/contracts/run.ts';
 import type { StageInput, StageTotals } from '../src/contracts/stages.ts';
@@ -96,7 +97,8 @@ export class RunStory {
       stage: this.#stage,
       partitions: {
         planned,
-        extracted: this.#stage === 'extract' ? (extract?.partitions ?? 0) : this.#stage === 'plan' ? 0 : planned - (extract?.stoppedCount ?? 0),
+        extracted:
+          this.#stage === 'extract' ? (extract?.partitions ?? 0) : this.#stage === 'plan' ? 0 : planned - (extract?.stoppedCount ?? 0),
         committed: done ? planned : this.#plan?.commit === 'partition' ? (load?.partitions ?? 0) : 0,
       },
       rows: {

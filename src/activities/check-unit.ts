@@ -25,15 +25,15 @@ export function createCheckUnit(dependencies: Dependencies) {
     return await withHeartbeats(
       async () =>
         await database.transaction(async (client): Promise<CheckResult> => {
-            const unit = unitName('transform', id);
-            const transformed = await readTransform(client, run.key, unit);
-            const table = pipeline.sqlTransform ? transformedTable(run.key) : stagingTable(run.key);
-            const rows = await countRows(client, table, id);
-            if (!transformed || transformed.rowsOut !== rows) return { status: 'incomplete', missing: 1 };
-            await checkTolerance(database, client, planned, run.key, id, where);
-            for (const check of pipeline.checks) await runCheck(client, planned, run.key, id, where, check, rows);
-            await markChecked(client, run.key, unit);
-            return { status: 'passed', checks: pipeline.checks.length + 1 };
+          const unit = unitName('transform', id);
+          const transformed = await readTransform(client, run.key, unit);
+          const table = pipeline.sqlTransform ? transformedTable(run.key) : stagingTable(run.key);
+          const rows = await countRows(client, table, id);
+          if (!transformed || transformed.rowsOut !== rows) return { status: 'incomplete', missing: 1 };
+          await checkTolerance(database, client, planned, run.key, id, where);
+          for (const check of pipeline.checks) await runCheck(client, planned, run.key, id, where, check, rows);
+          await markChecked(client, run.key, unit);
+          return { status: 'passed', checks: pipeline.checks.length + 1 };
         }),
     );
   });

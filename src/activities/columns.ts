@@ -14,7 +14,8 @@ const RESERVED = /^_sluice_/;
 export function readColumns(pipeline: BoundPipeline, source: SourceDescription): string[] {
   const available = source.columns.map((column) => column.name);
   if (!pipeline.row) {
-    if (available.length === 0) throw new PermanentError('InvalidDefinition', `${source.label} does not say its columns: give the pipeline a row schema.`);
+    if (available.length === 0)
+      throw new PermanentError('InvalidDefinition', `${source.label} does not say its columns: give the pipeline a row schema.`);
     return available;
   }
   for (const column of pipeline.row.columns) {
@@ -34,7 +35,8 @@ export function stagedColumns(pipeline: BoundPipeline, source: SourceDescription
   const schema = pipeline.rowFunction ? (pipeline.output ?? pipeline.row) : pipeline.row;
   const names = schema ? schema.columns.map((column) => column.name) : source.columns.map((column) => column.name);
   for (const name of names) {
-    if (RESERVED.test(name)) throw new PermanentError('InvalidDefinition', `${pipeline.name}: column "${name}": names that begin with _sluice_ are Sluice's own.`);
+    if (RESERVED.test(name))
+      throw new PermanentError('InvalidDefinition', `${pipeline.name}: column "${name}": names that begin with _sluice_ are Sluice's own.`);
   }
   const ownType = (name: string): string => {
     const explicit = explicitType(schema?.zod, name);
@@ -76,7 +78,9 @@ export async function transformedColumns(
 ): Promise<PlannedColumn[]> {
   const relations = withRelations(runKey, { staging: staged }, null);
   const probe = stagingTable(runKey).replace(/rows_/, 'probe_');
-  await client.query(`create table ${probe} as ${relations} select * from (${pipeline.sqlTransform?.text ?? ''}) as transformed with no data`);
+  await client.query(
+    `create table ${probe} as ${relations} select * from (${pipeline.sqlTransform?.text ?? ''}) as transformed with no data`,
+  );
   const { rows } = await client.query<{ name: string; sqltype: string }>(
     `select attname as name, format_type(atttypid, atttypmod) as sqltype from pg_attribute
      where attrelid = $1::regclass and attnum > 0 and not attisdropped order by attnum`,
@@ -86,11 +90,17 @@ export async function transformedColumns(
   const key = pipeline.target.key ?? [];
   if (target.exists) {
     const names = rows.map((row) => row.name);
-    return matchTarget(pipeline, names, target, label).map((column) => ({ ...column, notNull: column.notNull || key.includes(column.name) }));
+    return matchTarget(pipeline, names, target, label).map((column) => ({
+      ...column,
+      notNull: column.notNull || key.includes(column.name),
+    }));
   }
   for (const name of key) {
     if (!rows.some((row) => row.name === name)) {
-      throw new PermanentError('InvalidDefinition', `${pipeline.name}: target.key: the SQL transform gives no column "${name}"; it gives: ${rows.map((row) => row.name).join(', ')}.`);
+      throw new PermanentError(
+        'InvalidDefinition',
+        `${pipeline.name}: target.key: the SQL transform gives no column "${name}"; it gives: ${rows.map((row) => row.name).join(', ')}.`,
+      );
     }
   }
   return rows.map((row) => ({ name: row.name, sqlType: row.sqltype, notNull: key.includes(row.name), enumLabels: null }));
@@ -107,7 +117,10 @@ function matchTarget(pipeline: BoundPipeline, names: readonly string[], target: 
       );
     }
     if (column.generated) {
-      throw new PermanentError('SchemaDoesNotFit', `${pipeline.name}: column "${name}" of table "${table}" is generated and cannot be loaded (${label}). Leave it out.`);
+      throw new PermanentError(
+        'SchemaDoesNotFit',
+        `${pipeline.name}: column "${name}" of table "${table}" is generated and cannot be loaded (${label}). Leave it out.`,
+      );
     }
     return column;
   });
@@ -120,7 +133,10 @@ function matchTarget(pipeline: BoundPipeline, names: readonly string[], target: 
   }
   for (const name of pipeline.target.key ?? []) {
     if (!names.includes(name)) {
-      throw new PermanentError('InvalidDefinition', `${pipeline.name}: target.key: no column "${name}" is loaded; there are: ${names.join(', ')}.`);
+      throw new PermanentError(
+        'InvalidDefinition',
+        `${pipeline.name}: target.key: no column "${name}" is loaded; there are: ${names.join(', ')}.`,
+      );
     }
   }
   return matched;

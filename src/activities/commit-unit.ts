@@ -31,7 +31,8 @@ export function createCommitUnit(dependencies: Dependencies) {
       const done = await claimCommit(client, run.key, unit);
       if (done) return { status: 'committed', ...done };
       const transformed = await readTransform(client, run.key, unitName('transform', id));
-      if (!transformed?.checked || (await countRows(client, table, id)) !== transformed.rowsOut) throw new Undo({ status: 'incomplete', missing: 1 });
+      if (!transformed?.checked || (await countRows(client, table, id)) !== transformed.rowsOut)
+        throw new Undo({ status: 'incomplete', missing: 1 });
       if (plan.window?.high && !(await moveWatermark(client, run.pipeline, plan.window, run.key))) throw new Undo({ status: 'superseded' });
       await faultPoint('load:before-write', client);
       const loaded = await loadRows(client, {

@@ -33,7 +33,9 @@ export async function copyIn(
   };
   alive();
   try {
-    await pipeline(Readable.from(watched(bytes, alive), { objectMode: false, highWaterMark: 256 * 1024 }), copy, { signal: stalled.signal });
+    await pipeline(Readable.from(watched(bytes, alive), { objectMode: false, highWaterMark: 256 * 1024 }), copy, {
+      signal: stalled.signal,
+    });
   } catch (error) {
     throw stalled.signal.aborted ? stalled.signal.reason : error;
   } finally {

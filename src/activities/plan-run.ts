@@ -11,7 +11,7 @@ import type { PlanRunInput } from '../contracts/stages.ts';
 import { PermanentError, TransientError } from '../errors.ts';
 import { endingBlockers } from '../ledger/fence.ts';
 import { migrateLedger } from '../ledger/migrations.ts';
-import { insertPartitions, insertRun, readNewestPlan, type RunPlan, readRun, type StoredRun, updatePlan } from '../ledger/run-plan.ts';
+import { insertPartitions, insertRun, type RunPlan, readNewestPlan, readRun, type StoredRun, updatePlan } from '../ledger/run-plan.ts';
 import { resumeRun } from '../ledger/runs.ts';
 import { createStaging, stagingTable, transformedTable } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
@@ -120,7 +120,10 @@ async function resume(
   stored: StoredRun | null,
 ): Promise<PlanSummary> {
   if (!stored) {
-    throw new PermanentError('RunEnded', `Run ${run.key} is not in the ledger of ${database.label}; it cannot be retried. Start a new run.`);
+    throw new PermanentError(
+      'RunEnded',
+      `Run ${run.key} is not in the ledger of ${database.label}; it cannot be retried. Start a new run.`,
+    );
   }
   if (stored.status !== 'failed' && stored.status !== 'running') {
     throw new PermanentError('RunEnded', `Run ${run.key} ${stored.status}; there is nothing to retry. Start a new run.`);

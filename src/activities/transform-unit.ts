@@ -38,7 +38,14 @@ export function createTransformUnit(dependencies: Dependencies) {
             let rowsQuarantined = 0;
             if (pipeline.sqlTransform) {
               await runSqlTransform(client, run.key, plan, pipeline.sqlTransform.text, id);
-              rowsQuarantined = await moveUnfitRows(client, { run, plan, pipeline, partition: id, table: transformedTable(run.key), source: null });
+              rowsQuarantined = await moveUnfitRows(client, {
+                run,
+                plan,
+                pipeline,
+                partition: id,
+                table: transformedTable(run.key),
+                source: null,
+              });
             } else {
               rowsQuarantined = await moveUnfitRows(client, { run, plan, pipeline, partition: id, table: stagingTable(run.key), source });
             }

@@ -99,9 +99,17 @@ function groupByPartition(rows: readonly FoundRow[]): Map<number, FoundRow[]> {
   return groups;
 }
 
-async function readAgain(client: Connection, request: UnfitRowsRequest, partition: number, rows: readonly FoundRow[]): Promise<Map<number, Buffer>> {
+async function readAgain(
+  client: Connection,
+  request: UnfitRowsRequest,
+  partition: number,
+  rows: readonly FoundRow[],
+): Promise<Map<number, Buffer>> {
   const positions = rows.flatMap((row) => (row.position === null ? [] : [Number(row.position)]));
   if (!request.source?.readAt || positions.length === 0 || positions.length > READ_AGAIN_AT_MOST) return new Map();
   const planned = await readPartitionOn(client, request.run.key, partition);
-  return await request.source.readAt(planned, positions.sort((a, b) => a - b));
+  return await request.source.readAt(
+    planned,
+    positions.sort((a, b) => a - b),
+  );
 }

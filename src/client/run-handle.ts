@@ -48,10 +48,13 @@ export class RunHandle {
 
   /**
    * How far the run is, answered by a worker, also after its end.
+   *
+   * @param options `timeoutMs`: how long to wait for a worker to answer, 10,000 where left out
    * @throws TransientError `NoWorker` where none answers
    */
-  progress(): Promise<Progress> {
-    return this.#ask(() => this.#client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => this.#handle.query<Progress>(PROGRESS_QUERY)));
+  progress(options: { readonly timeoutMs?: number } = {}): Promise<Progress> {
+    const deadline = Date.now() + (options.timeoutMs ?? QUERY_TIMEOUT_MS);
+    return this.#ask(() => this.#client.withDeadline(deadline, () => this.#handle.query<Progress>(PROGRESS_QUERY)));
   }
 
   /** Lets the chunks in flight finish, and starts no more until `resume`. */

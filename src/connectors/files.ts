@@ -24,7 +24,10 @@ export async function findFiles(pattern: string | readonly string[]): Promise<Pl
   for (const each of patterns) {
     const found = await glob([each], { absolute: true, onlyFiles: true, expandDirectories: false, dot: true });
     if (found.length === 0) {
-      throw new PermanentError('MissingFile', `No file matches "${each}" (looked in ${process.cwd()}). Check the path; every worker must see the same files.`);
+      throw new PermanentError(
+        'MissingFile',
+        `No file matches "${each}" (looked in ${process.cwd()}). Check the path; every worker must see the same files.`,
+      );
     }
     for (const path of found) paths.add(path);
   }
@@ -38,7 +41,8 @@ async function describeFile(path: string): Promise<PlannedFile> {
     return { path, bytes: found.size, modifiedMs: Math.trunc(found.mtimeMs) };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT') throw new PermanentError('MissingFile', `File "${path}" is not there. Every worker must see the same files.`, { cause: error });
+    if (code === 'ENOENT')
+      throw new PermanentError('MissingFile', `File "${path}" is not there. Every worker must see the same files.`, { cause: error });
     if (code === 'EACCES') throw new PermanentError('MissingGrant', `File "${path}" may not be read by this worker.`, { cause: error });
     throw error;
   }

@@ -170,7 +170,13 @@ export interface Source {
   /** Records at these positions of a partition, as received, for the quarantine of duplicates found later. */
   readAt?(partition: PlannedPartition, positions: readonly number[]): Promise<Map<number, Buffer>>;
   /** For incremental pipelines: the window of the next run after `low`. Stops below the oldest transaction still open. */
-  nextWindow?(cursor: string, key: readonly string[], low: readonly string[] | null, lag: string | null, signal: AbortSignal): Promise<CursorWindow>;
+  nextWindow?(
+    cursor: string,
+    key: readonly string[],
+    low: readonly string[] | null,
+    lag: string | null,
+    signal: AbortSignal,
+  ): Promise<CursorWindow>;
   /** Releases connections and files. May be called twice. */
   close(): Promise<void>;
 }

@@ -47,7 +47,9 @@ export type TransformResult =
   | { readonly status: 'transformed'; readonly rowsIn: number; readonly rowsOut: number; readonly rowsQuarantined: number }
   | { readonly status: 'incomplete'; readonly missing: number };
 
-export type CheckResult = { readonly status: 'passed'; readonly checks: number } | { readonly status: 'incomplete'; readonly missing: number };
+export type CheckResult =
+  | { readonly status: 'passed'; readonly checks: number }
+  | { readonly status: 'incomplete'; readonly missing: number };
 
 export type CommitResult =
   | { readonly status: 'committed'; readonly rowsLoaded: number; readonly rowsChanged: number }

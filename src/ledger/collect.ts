@@ -19,10 +19,9 @@ export async function collectEndedRuns(
   if (!ready?.ready) return { runs: 0, tables: 0 };
   const tables = new Set(
     (
-      await database.query<{ name: string }>(
-        `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = $1`,
-        [STAGING_SCHEMA],
-      )
+      await database.query<{ name: string }>(`select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = $1`, [
+        STAGING_SCHEMA,
+      ])
     ).map((row) => row.name),
   );
   const left = (runKey: string) =>
@@ -36,7 +35,8 @@ export async function collectEndedRuns(
     const count = left(run.run_key);
     if (count === 0 && run.status !== 'running') continue;
     if (!(await isClosed(run.workflow_id, run.run_key))) continue;
-    if (run.status === 'running') await endRun(database, run.run_key, 'cancelled', 'Collected: its workflow had ended without a word.', null);
+    if (run.status === 'running')
+      await endRun(database, run.run_key, 'cancelled', 'Collected: its workflow had ended without a word.', null);
     else await forgetStaging(database, run.run_key);
     collected += 1;
     dropped += count;

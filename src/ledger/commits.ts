@@ -12,12 +12,15 @@ export interface StoredCommit {
  * Claims the commit of a unit: waits for a twin in flight, and gives its result where it has been done.
  */
 export async function claimCommit(client: Connection, runKey: string, unit: string): Promise<StoredCommit | null> {
-  const claimed = await client.query(
-    `insert into sluice.commits (run_key, unit, result) values ($1, $2, '{}') on conflict do nothing`,
-    [runKey, unit],
-  );
+  const claimed = await client.query(`insert into sluice.commits (run_key, unit, result) values ($1, $2, '{}') on conflict do nothing`, [
+    runKey,
+    unit,
+  ]);
   if (claimed.rowCount === 1) return null;
-  const { rows } = await client.query<{ result: StoredCommit }>('select result from sluice.commits where run_key = $1 and unit = $2', [runKey, unit]);
+  const { rows } = await client.query<{ result: StoredCommit }>('select result from sluice.commits where run_key = $1 and unit = $2', [
+    runKey,
+    unit,
+  ]);
   return rows[0]?.result ?? null;
 }
 

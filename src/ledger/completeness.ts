@@ -38,11 +38,7 @@ export async function markChecked(client: Connection, runKey: string, unit: stri
 }
 
 /** What the transform recorded for a unit; null where it has not run, or a crash of the server has emptied staging since. */
-export async function readTransform(
-  client: Pick<Connection, 'query'>,
-  runKey: string,
-  unit: string,
-): Promise<TransformRecord | null> {
+export async function readTransform(client: Pick<Connection, 'query'>, runKey: string, unit: string): Promise<TransformRecord | null> {
   const { rows } = await client.query<{ rows_in: string; rows_out: string; rows_quarantined: string; checked: boolean }>(
     'select rows_in, rows_out, rows_quarantined, checked from sluice.transforms where run_key = $1 and unit = $2',
     [runKey, unit],

@@ -106,7 +106,10 @@ export async function countAttempt(database: Database, fence: Fence): Promise<vo
 
 /** The attempt moved something: the count starts again. Call it in the transaction that did. */
 export async function clearCount(client: Connection, fence: Fence): Promise<void> {
-  await client.query('update sluice.fences set fruitless = 0 where run_key = $1 and unit = $2 and fruitless > 0', [fence.runKey, fence.unit]);
+  await client.query('update sluice.fences set fruitless = 0 where run_key = $1 and unit = $2 and fruitless > 0', [
+    fence.runKey,
+    fence.unit,
+  ]);
 }
 
 /** Takes counted attempts back: they ended for a reason that says nothing about the work. */

@@ -66,7 +66,12 @@ export async function insertRun(client: Connection, run: Omit<StoredRun, 'status
   return result.rowCount === 1;
 }
 
-export async function insertPartitions(client: Connection, runKey: string, first: number, partitions: readonly PlannedPartition[]): Promise<void> {
+export async function insertPartitions(
+  client: Connection,
+  runKey: string,
+  first: number,
+  partitions: readonly PlannedPartition[],
+): Promise<void> {
   await client.query(
     `insert into sluice.partitions (run_key, partition, name, plan)
      select $1, $2 + ordinality - 1, plan ->> 'name', plan from unnest($3::jsonb[]) with ordinality as p (plan, ordinality)`,

@@ -31,7 +31,12 @@ export async function sumCommits(
      from sluice.commits where run_key = $1`,
     [runKey],
   );
-  return { rowsLoaded: Number(row?.loaded ?? 0), rowsChanged: Number(row?.changed ?? 0), units: Number(row?.units ?? 0), whole: row?.whole ?? false };
+  return {
+    rowsLoaded: Number(row?.loaded ?? 0),
+    rowsChanged: Number(row?.changed ?? 0),
+    units: Number(row?.units ?? 0),
+    whole: row?.whole ?? false,
+  };
 }
 
 /**
@@ -39,7 +44,13 @@ export async function sumCommits(
  * `sluice retry`, until `sluice clean`. May be called any number of times: the first outcome stands, except that a failed run can be
  * resumed and end again.
  */
-export async function endRun(database: Database, runKey: string, outcome: RunOutcome, reason: string | null, totals: unknown): Promise<void> {
+export async function endRun(
+  database: Database,
+  runKey: string,
+  outcome: RunOutcome,
+  reason: string | null,
+  totals: unknown,
+): Promise<void> {
   await database.transaction(async (client) => {
     await client.query(
       `update sluice.runs set status = $2, reason = $3, totals = $4, ended_at = now() where run_key = $1 and status = 'running'`,
@@ -51,13 +62,18 @@ export async function endRun(database: Database, runKey: string, outcome: RunOut
 
 /** Totals as they were when the run ended; null where it has not. */
 export async function endedTotals(database: Database, runKey: string): Promise<unknown> {
-  const [row] = await database.query<{ totals: unknown }>(`select totals from sluice.runs where run_key = $1 and status <> 'running'`, [runKey]);
+  const [row] = await database.query<{ totals: unknown }>(`select totals from sluice.runs where run_key = $1 and status <> 'running'`, [
+    runKey,
+  ]);
   return row?.totals ?? null;
 }
 
 /** A failed run goes on. */
 export async function resumeRun(database: Database, runKey: string): Promise<void> {
-  await database.query(`update sluice.runs set status = 'running', reason = null, ended_at = null where run_key = $1 and status = 'failed'`, [runKey]);
+  await database.query(
+    `update sluice.runs set status = 'running', reason = null, ended_at = null where run_key = $1 and status = 'failed'`,
+    [runKey],
+  );
 }
 
 /**

@@ -54,7 +54,10 @@ export function columnList(columns: readonly { readonly name: string }[], prefix
  */
 export function withRelations(
   runKey: string,
-  relations: { readonly staging: readonly { readonly name: string }[]; readonly rows?: { readonly table: string; readonly columns: readonly { readonly name: string }[] } },
+  relations: {
+    readonly staging: readonly { readonly name: string }[];
+    readonly rows?: { readonly table: string; readonly columns: readonly { readonly name: string }[] };
+  },
   partition: number | null,
 ): string {
   const only = partition === null ? '' : ` where ${PARTITION_COLUMN} = ${partition}`;

@@ -85,7 +85,9 @@ export interface BoundPipeline extends Omit<Pipeline, 'bind' | 'params'> {
 
 const DEFAULT_CHUNK = { rows: 100_000, bytes: 16 * 1024 * 1024 };
 const DEFAULT_CONCURRENCY = 4;
-const IDENTIFIER = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'lower case letters, digits, "-" and "_", at most 63, beginning with a letter');
+const IDENTIFIER = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'lower case letters, digits, "-" and "_", at most 63, beginning with a letter');
 
 /**
  * Defines a pipeline. Give it as the default export of a module in `pipelines/`.
@@ -195,16 +197,21 @@ function requireKnownColumns(pipeline: BoundPipeline, at: (place: string, messag
     known(read, partitionBy.column, 'partitionBy', 'row');
     if (target.scope === 'partition') known(loaded, partitionBy.column, 'target.scope', pipeline.output ? 'output' : 'row');
   }
-  if (partitionBy.by === 'range') atLeastOne(partitionBy.rows, () => at('partitionBy', 'keyRange takes a whole number of rows of at least 1'));
+  if (partitionBy.by === 'range')
+    atLeastOne(partitionBy.rows, () => at('partitionBy', 'keyRange takes a whole number of rows of at least 1'));
   if (target.scope === 'partition' && !('column' in partitionBy)) {
-    throw at('target.scope', 'to replace the partitions loaded, rows must tell their partition: partition by a date, a column or a key range.');
+    throw at(
+      'target.scope',
+      'to replace the partitions loaded, rows must tell their partition: partition by a date, a column or a key range.',
+    );
   }
   for (const key of target.key ?? []) known(loaded, key, 'target.key', pipeline.output ? 'output' : 'row');
   if (pipeline.incremental) {
     known(read, pipeline.incremental.cursor, 'incremental.cursor', 'row');
     if (pipeline.source.kind !== 'postgres') throw at('incremental', `a ${pipeline.source.kind} source has no cursor to go on from.`);
     if (pipeline.commit === 'partition') throw at('commit', 'an incremental pipeline moves one watermark and commits by run.');
-    if (target.mode === 'replace') throw at('target.mode', 'an incremental run brings only what is new; replace would drop the rest. Use upsert or append.');
+    if (target.mode === 'replace')
+      throw at('target.mode', 'an incremental run brings only what is new; replace would drop the rest. Use upsert or append.');
   }
 }
 

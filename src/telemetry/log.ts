@@ -13,7 +13,9 @@ export interface Log {
 
 /** @param labels on every line, such as the worker's identity */
 export function createLogger(labels: Record<string, string>): Log {
-  const logger = pino({ level: process.env.SLUICE_LOG_LEVEL ?? 'info', ...ecsFormat() }, pino.destination({ fd: 2, sync: true })).child({ labels });
+  const logger = pino({ level: process.env.SLUICE_LOG_LEVEL ?? 'info', ...ecsFormat() }, pino.destination({ fd: 2, sync: true })).child({
+    labels,
+  });
   return {
     info: (message, fields = {}) => logger.info(fields, message),
     warn: (message, fields = {}) => logger.warn(fields, message),

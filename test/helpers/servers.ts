@@ -45,7 +45,10 @@ export async function ownPostgres(settings: Record<string, string> = {}): Promis
 }
 
 /** A Temporal server of the test's own with its history in a file, to be killed and started again (`startOwnTemporal(previous)`). */
-export async function ownTemporal(previous?: { dbFile: string; server: TemporalServer }): Promise<{ dbFile: string; server: TemporalServer }> {
+export async function ownTemporal(previous?: {
+  dbFile: string;
+  server: TemporalServer;
+}): Promise<{ dbFile: string; server: TemporalServer }> {
   const dbFile = previous?.dbFile ?? join(await temporaryFolder('temporal'), 'history.db');
   const server = await startTemporalServer({
     binary: temporalBinary(),
@@ -65,7 +68,11 @@ export async function temporalClient(address = sharedTemporalAddress()): Promise
 }
 
 /** One statement on a connection of its own. */
-export async function query<Row extends pg.QueryResultRow = pg.QueryResultRow>(url: string, text: string, values: unknown[] = []): Promise<Row[]> {
+export async function query<Row extends pg.QueryResultRow = pg.QueryResultRow>(
+  url: string,
+  text: string,
+  values: unknown[] = [],
+): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {

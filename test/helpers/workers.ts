@@ -21,7 +21,11 @@ export interface Project {
   write(file: string, text: string): Promise<void>;
 }
 
-export async function project(name: string, databaseUrl: string, options: { address?: string; env?: Record<string, string> } = {}): Promise<Project> {
+export async function project(
+  name: string,
+  databaseUrl: string,
+  options: { address?: string; env?: Record<string, string> } = {},
+): Promise<Project> {
   const folder = await temporaryFolder(name);
   await mkdir(join(folder, 'pipelines'));
   const taskQueue = `${name}-${process.pid}-${Date.now().toString(36)}`;
@@ -52,7 +56,10 @@ export interface TestWorker {
 let workers = 0;
 
 /** Starts a worker process and waits until it takes work. `faults` as in src/activities/fault-points.ts. */
-export async function startWorker(of: Project, options: { faults?: string; env?: Record<string, string>; ready?: boolean } = {}): Promise<TestWorker> {
+export async function startWorker(
+  of: Project,
+  options: { faults?: string; env?: Record<string, string>; ready?: boolean } = {},
+): Promise<TestWorker> {
   workers += 1;
   const logFile = join(of.folder, `worker-${workers}.log`);
   const log = createWriteStream(logFile);

@@ -11,6 +11,9 @@ import { type LedgerRun, readLedgerRun } from '../run-ledger.ts';
 import { type Session, shownDatabase } from '../session.ts';
 import { quarantineText } from '../summary.ts';
 
+/** How long a worker may take to say how far the run is. */
+const ANSWER_MS = 4_000;
+
 /** `sluice show RUN`: where a run stands, what it waits for, and what to do. */
 export async function showCommand(session: Session, id: string): Promise<void> {
   await session.withClient(async (sluice) => {
@@ -19,7 +22,7 @@ export async function showCommand(session: Session, id: string): Promise<void> {
     const run = sluice.get(id);
     const open = isOpen(info.status);
     const [progress, pending, ended] = await Promise.all([
-      run.progress().catch(() => null),
+      run.progress({ timeoutMs: ANSWER_MS }).catch(() => null),
       open ? pendingOfRun(sluice.temporal, id) : [],
       open ? null : endOf(run),
     ]);
@@ -83,7 +86,8 @@ function text(
     ['started', `${instant(new Date(answer.startedAt))} UTC, ${answer.closedAt ? `ended after ${duration(seconds)}` : `${duration(seconds)} ago`}`],
   ];
   if (answer.source && answer.target) lines.push(['moves', `${answer.source} → ${answer.target}`]);
-  if (progress) lines.push(['stages', stagesText(progress)], ['rows', rowsText(progress, summary)]);
+  if (progress) lines.push(['stages', stagesText(progress, answer.closedAt !== null)]);
+  if (progress || summary) lines.push(['rows', rowsText(progress, summary)]);
   if (ledger) lines.push(['partitions', countsText(ledger.partitionCounts)]);
   if (ledger && ledger.quarantine.length > 0) {
     const rowsQuarantined = ledger.quarantine.reduce((sum, each) => sum + each.rows, 0);
@@ -102,23 +106,26 @@ function text(
 const STAGES = ['plan', 'extract', 'transform', 'load', 'done'] as const;
 
 /** `plan done, extract 5 of 7 partitions, transform, load` */
-function stagesText({ stage, partitions }: Progress): string {
+function stagesText({ stage, partitions }: Progress, ended: boolean): string {
   const at = STAGES.indexOf(stage);
+  const here = ended ? 'ended' : 'now';
   return STAGES.slice(0, 4)
     .map((each, index) => {
       if (index < at) return `${each} done`;
       if (index > at) return each;
-      return each === 'extract' ? `extract ${count(partitions.extracted)} of ${plural(partitions.planned, 'partition')} now` : `${each} now`;
+      return each === 'extract' ? `extract ${count(partitions.extracted)} of ${plural(partitions.planned, 'partition')} ${here}` : `${each} ${here}`;
     })
     .join(', ');
 }
 
-function rowsText({ rows, chunks }: Progress, summary: RunSummary | null): string {
-  const read = summary?.rowsRead ?? rows.read;
-  const of = rows.expected === null ? '' : ` of ${count(rows.expected)}`;
-  const loaded = summary?.rowsLoaded ?? rows.loaded;
+function rowsText(progress: Progress | null, summary: RunSummary | null): string {
+  const rows = progress?.rows;
+  const read = summary?.rowsRead ?? rows?.read ?? 0;
+  const of = rows?.expected == null ? '' : ` of ${count(rows.expected)}`;
+  const loaded = summary?.rowsLoaded ?? rows?.loaded ?? 0;
   const unchanged = summary?.unchanged ? ' (the target was already identical: nothing was written)' : '';
-  return `${count(read)}${of} read in ${plural(summary?.chunks ?? chunks, 'chunk')}, ${count(loaded)} loaded${unchanged}, ${count(summary?.rowsQuarantined ?? rows.quarantined)} in quarantine`;
+  const bad = summary?.rowsQuarantined ?? rows?.quarantined ?? 0;
+  return `${count(read)}${of} read in ${plural(summary?.chunks ?? progress?.chunks ?? 0, 'chunk')}, ${count(loaded)} loaded${unchanged}, ${count(bad)} in quarantine`;
 }
 
 function countsText(counts: Readonly<Record<string, number>>): string {

@@ -44,7 +44,8 @@ function isBlamelessState(state: string): boolean {
 }
 
 const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN', 'ECONNABORTED']);
-const CONNECTION_LOST = /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Connection timeout|not queryable|stream has been aborted|Premature close|read ECONNRESET|server conn crashed|server closed the connection/i;
+const CONNECTION_LOST =
+  /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Connection timeout|not queryable|stream has been aborted|Premature close|read ECONNRESET|server conn crashed|server closed the connection/i;
 
 /** A value that the type or a constraint of the table refuses: classes 22 and 23. */
 export function isDataError(error: unknown): error is pg.DatabaseError {
@@ -93,16 +94,22 @@ export function classifyPostgres(error: unknown, where: Where): SluiceError {
   }
   const code = (error as { code?: unknown }).code;
   if (code === 'ENOTFOUND') {
-    return new TransientError('UnknownHost', `${where}: the host name cannot be resolved (${message}). Check the host in the connection URL.`, {
-      cause: error,
-      blameless: true,
-    });
+    return new TransientError(
+      'UnknownHost',
+      `${where}: the host name cannot be resolved (${message}). Check the host in the connection URL.`,
+      {
+        cause: error,
+        blameless: true,
+      },
+    );
   }
   if ((typeof code === 'string' && NETWORK.has(code)) || CONNECTION_LOST.test(message)) {
     return new TransientError('DatabaseUnreachable', `${where}: ${message}`, { cause: error, blameless: true });
   }
   if (/SSL|TLS|certificate|self.signed/i.test(message)) {
-    return new PermanentError('TlsFailed', `${where}: ${message}. Check sslmode and the certificates in the connection URL.`, { cause: error });
+    return new PermanentError('TlsFailed', `${where}: ${message}. Check sslmode and the certificates in the connection URL.`, {
+      cause: error,
+    });
   }
   if (/SASL|password must be a string|no password/i.test(message)) {
     return new PermanentError('AuthenticationFailed', `${where}: ${message}. Put a password into the connection URL.`, { cause: error });

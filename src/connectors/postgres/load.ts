@@ -109,7 +109,9 @@ function hashedAsItIs(sqlType: string): boolean {
 
 /** An order-independent digest of a set of rows that keeps duplicates: two sums of 64-bit record hashes. */
 function digestOf(columns: readonly LoadColumn[]): string {
-  const fields = columns.map((column) => (hashedAsItIs(column.sqlType) ? `r.${quoteName(column.name)}` : `r.${quoteName(column.name)}::text`));
+  const fields = columns.map((column) =>
+    hashedAsItIs(column.sqlType) ? `r.${quoteName(column.name)}` : `r.${quoteName(column.name)}::text`,
+  );
   return `sum(hash_record_extended(row(${fields.join(', ')}), 0)::numeric)::text`;
 }
 

@@ -80,6 +80,8 @@ export class ReadTransaction {
     try {
       if (!this.#open) throw new Error('Connection terminated');
       this.#copy = this.#client.query(copyTo(statement, { highWaterMark: STREAM_BYTES }));
+      // A connection that is closed while nobody reads any more must not end the process.
+      this.#copy.on('error', () => {});
       let parts: Buffer[] = [];
       let bytes = 0;
       for await (const part of this.#copy as AsyncIterable<Buffer>) {
