@@ -111,7 +111,7 @@ export class ChunkCopier {
   }
 
   async #read(state: PartitionState): Promise<CopyChunk> {
-    const { source, plan, pipeline } = this.#options;
+    const { source, plan } = this.#options;
     if (plan.transfer !== 'records' && source.readCopy) {
       return await source.readCopy({
         ...this.#request(state),
