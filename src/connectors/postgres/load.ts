@@ -66,7 +66,7 @@ async function merge(client: Connection, { target, columns, from }: LoadRequest)
   const matched =
     rest.length === 0
       ? ''
-      : `when matched and row(${names(rest, 't.')}) *<> row(${names(rest, 's.')})
+      : `when matched and row(${names(rest, 't.')})::record *<> row(${names(rest, 's.')})::record
          then update set ${rest.map((name) => `${quoteName(name)} = s.${quoteName(name)}`).join(', ')}`;
   const { rowCount } = await client.query(
     `merge into ${quoteTable(target.table)} as t using (select ${names(all)} from ${from}) as s

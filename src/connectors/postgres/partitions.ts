@@ -118,7 +118,7 @@ async function* datePartitions(
             (case when isfinite(unit) then ${start} else unit::${type} end)::text as from,
             (case when isfinite(unit) then ${end} end)::text as to, not isfinite(unit) as endless, rows::text as rows
      from (select date_trunc('${unit}', ${value}) as unit, count(*) as rows from ${relation.from} where ${inside} group by 1) as units
-     order by unit nulls last`,
+     order by units.unit nulls last`,
   );
   for await (const page of pages) {
     for (const row of page) {
@@ -143,8 +143,9 @@ async function* valuePartitions(
   }
   const name = quoteName(column);
   const pages = transaction.pages<{ value: string | null; rows: string }>(
-    `select (${name})::text as value, count(*)::text as rows from ${relation.from}
-     where ${windowCondition(relation, window, where)} group by ${name} order by ${name} nulls last`,
+    `select found.item::text as value, found.number::text as rows
+     from (select ${name} as item, count(*) as number from ${relation.from} where ${windowCondition(relation, window, where)} group by ${name}) as found
+     order by found.item nulls last`,
   );
   for await (const page of pages) {
     for (const { value, rows } of page) yield planned(valueName(column, value), { kind: 'equals', column, value }, Number(rows));
@@ -171,7 +172,7 @@ async function* rangePartitions(
     `select value::text as value, place::text as place, total::text as total
      from (select ${name} as value, row_number() over (order by ${name}) as place, count(*) over () as total
            from ${relation.from} where ${all([inside, `${name} is not null`])}) as rows
-     where (place - 1) % ${partitioning.rows} = 0 order by place`,
+     where (place - 1) % ${partitioning.rows} = 0 order by rows.place`,
   );
   let open: { value: string | null; position: number } | null = null;
   let total = 0;

@@ -41,14 +41,9 @@ describe('chunks by key', () => {
   });
 
   it.each([1, 2, 3, 7, 99, 100, 101, 1000])('gives each row once in chunks of %i rows', async (maxRows) => {
-    for (const [table, count] of [
-      ['one', 100],
-      ['two', 200],
-      ['odd', 65],
-    ] as const) {
+    for (const table of ['one', 'two', 'odd']) {
       const { rows, chunks } = await copied({ table }, { maxRows });
       const [row] = await server.sql<{ n: number }>(`select count(*)::int as n from ${table}`);
-      expect(row?.n).toBeGreaterThanOrEqual(Math.min(count, row?.n ?? 0));
       expect({ table, rows, differences: await same(table) }).toEqual({ table, rows: row?.n, differences: 0 });
       // The end is seen without an empty chunk.
       expect(chunks).toBe(Math.ceil((row?.n ?? 0) / maxRows));
