@@ -122,7 +122,7 @@ test.each<[string, unknown, string]>([
   ['character varying(2)[]', ['abc'], 'refused: longer than 2'],
   ['int4range', '[1,5)', '[1,5)'],
   ['public.domain', { a: 1 }, '{"a":1}'],
-])('%s %p', (sqlType, value, wanted) => {
+])('%s (%#)', (sqlType, value, wanted) => {
   expect(encode(sqlType, value)).toBe(wanted);
 });
 
