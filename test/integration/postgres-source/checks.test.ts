@@ -10,10 +10,10 @@ beforeAll(async () => {
   await server.sql(`create type mood as enum ('sad', 'ok', 'müde'); create domain short as varchar(10);
     create table judged (id int primary key, b bool, i2 int2, i4 int4, i8 int8, f4 float4, f8 float8, n numeric, t text, vc short, c char(4), m mood, d date,
       ts timestamp, tz timestamptz, u uuid, j json, jb jsonb, by bytea, iv interval, ti time, ia int[], ta text[])`);
+  await server.sql(`insert into judged values (3)`);
   await server.sql(`insert into judged values
     (1, true, 1, 1, 1, 1, 1, 1, 'abc', 'abc', 'abc', 'ok', '2001-02-03', '2001-02-03', '2001-02-03 00:00+00', gen_random_uuid(), '1', '1', 'x', '1 day', '01:02', '{1}', '{a}'),
     (2, false, -5, -5, -5, -5.5, -5.5, -5.50, '', '', '', 'sad', '0001-01-01', '0001-01-01', '0001-01-01', gen_random_uuid(), 'null', 'null', '', '0', '00:00', '{}', '{}'),
-    (3),
     (4, true, 0, 0, 9007199254740991, 0.1, 0.1, 0.10, 'äöü😀', 'äöü😀', 'äö', 'müde', '9999-12-31', '9999-12-31 23:59:59.999999', '9999-12-31 23:59:59.999999+00', null, ' null ', '{"a": null}', '\\x00ff', '-1 mon +1 day', '24:00', '{NULL,2}', '{"null",NULL,"a b"}'),
     (5, true, 7, 7, 9007199254740992, 'NaN', 'NaN', 'NaN', '12', '12', '12', 'ok', 'infinity', 'infinity', 'infinity', null, '"null"', '"null"', '', '1 year -2 mons', '12:00:00.000001', '{{1,2},{3,4}}', '{{"{",","}}'),
     (6, true, 10, 10, -9007199254740992, 'Infinity', '-Infinity', 'Infinity', '2001-02-03', '2001', 'true', 'ok', '-infinity', '-infinity', '-infinity', null, '[1,2]', '[1, 2]', '', '1:00', '12:00', '[5:6]={1,2}', '{""}'),
