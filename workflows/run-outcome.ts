@@ -39,7 +39,7 @@ export function summarize(workflowId: string, plan: PlanSummary, totals: RunTota
 
 export function partitionsStopped(plan: PlanSummary, stages: readonly StageTotals[]): ApplicationFailure {
   const count = stages.reduce((sum, stage) => sum + stage.stoppedCount, 0);
-  const told = stages.flatMap((stage) => stage.stopped).map((each) => `partition ${each.name}: ${each.reason}`);
+  const told = stages.flatMap((stage) => stage.stopped).map((each) => `partition ${each.name}: ${each.reason.replace(/\.$/, '')}`);
   const more = count > told.length ? ` (and ${count - told.length} more)` : '';
   const rest =
     plan.commit === 'run'

@@ -162,7 +162,7 @@ test('committed by partition: the good ones are in, the bad ones untouched and n
   // Then the two are named with the reason and untouched, and the others committed
   expect(failure.type).toBe('PartitionsStopped');
   expect(failure.message).toMatch(/^months: 2 of 6 partitions stopped: /);
-  expect(failure.message).toMatch(/partition month=2001-02: .*check "no flight goes round the world" failed: 1 rows offend/);
+  expect(failure.message).toMatch(/partition month=2001-02: .*check "no flight goes round the world" failed: 1 row offends/);
   expect(failure.message).toMatch(/partition month=2001-04: .*6 of 4000 rows are in quarantine, 5 are tolerated \(6 × distance/);
   expect((await handle.describe()).status.name).toBe('FAILED');
   expect(await month('months', good)).toEqual(await month('months_source', good));
