@@ -134,7 +134,7 @@ async function resume(
       `Pipeline "${run.pipeline}" has changed since run ${run.key} was planned (${stored.fingerprint} then, ${run.fingerprint} now). Start a new run.`,
     );
   }
-  await resumeRun(database, stored.runKey);
+  await resumeRun(database, stored, { transformed: pipeline.sqlTransform !== null });
   return summarize(dependencies, pipeline, { ...run, key: stored.runKey }, stored.plan);
 }
 

@@ -38,9 +38,9 @@ function isTransientState(state: string): boolean {
   );
 }
 
-/** Lost connections and servers that come or go: they say nothing of the work. */
+/** Lost connections, servers that come or go, and locks that somebody else holds: they say nothing of the work. */
 function isBlamelessState(state: string): boolean {
-  return state.startsWith('08') || state.startsWith('57P') || state.startsWith('53');
+  return state.startsWith('08') || state.startsWith('57P') || state.startsWith('53') || state === '55P03';
 }
 
 const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN', 'ECONNABORTED']);
