@@ -25,7 +25,14 @@ export class Database {
   readonly label: string;
   readonly #pool: pg.Pool;
 
+  /** @throws PermanentError `InvalidUrl` */
   constructor(role: 'source' | 'target', url: string, options: { readonly max?: number } = {}) {
+    if (!isDatabaseUrl(url)) {
+      throw new PermanentError(
+        'InvalidUrl',
+        `${role}: the connection URL cannot be read. It is postgres://user:password@host:port/database; write special characters of the password as %xx.`,
+      );
+    }
     this.label = `${role} ${databaseLabel(url)}`;
     this.#pool = new pg.Pool({
       connectionString: url,
@@ -126,6 +133,13 @@ async function rolledBack(client: Connection): Promise<boolean> {
   const done = await Promise.race([answer, late]);
   clearTimeout(timer);
   return done;
+}
+
+/** A `#` is taken to be one in the password: what is before it would be read as host and port, and shown. */
+function isDatabaseUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hash } = new URL(url);
+  return /^postgres(ql)?:$/.test(protocol) && hash === '';
 }
 
 /** A connection URL without user, password and options. */

@@ -127,13 +127,6 @@ export function classifyPostgres(error: unknown, where: Where): SluiceError {
       },
     );
   }
-  if (code === 'ERR_INVALID_URL' || error instanceof URIError) {
-    return new PermanentError(
-      'InvalidUrl',
-      `${where}: the connection URL cannot be read (${message}). It is postgres://user:password@host:port/database; write special characters of the password as %xx.`,
-      { cause: error },
-    );
-  }
   if (/SSL|TLS|certificate|self.signed/i.test(message)) {
     return new PermanentError('TlsFailed', `${where}: ${message}. Check sslmode and the certificates in the connection URL.`, {
       cause: error,
