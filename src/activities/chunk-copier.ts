@@ -143,11 +143,19 @@ export class ChunkCopier {
     this.#encode ??= {
       parse: pipeline.row ? createRowParser(pipeline.row, RECORD_VALUES[pipeline.source.kind]) : undefined,
       transform: pipeline.rowFunction ?? undefined,
-      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, enumLabels: column.enumLabels ?? undefined }))),
+      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, jsonText: this.#holdsJsonText(column.name) }))),
       withPosition: true,
       columns: plan.staged.map((column) => column.name),
     };
     return this.#encode;
+  }
+
+  /** A string in a json column is JSON text where the source gives text, and a JSON string where the schema made it a value. */
+  #holdsJsonText(column: string): boolean {
+    const { pipeline } = this.#options;
+    const schema = pipeline.rowFunction ? (pipeline.output ?? pipeline.row) : pipeline.row;
+    const declared = schema?.columns.find((each) => each.name === column);
+    return declared ? declared.type !== 'json' : RECORD_VALUES[pipeline.source.kind] === 'text';
   }
 
   /** Writes lines under a savepoint; takes out the one that the server names, or halves until it is found. */

@@ -34,11 +34,12 @@ export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
       const names = request.columns.map((column) => column.name);
       await requireReadable(transaction, relation, config, names, database.label);
       const range = await findChunk(transaction, relation, request, database.label);
-      const statement = copyStatement(relation, request, range.where, database.label);
-
       const start = readPosition(request.position);
       const checks = request.transfer === 'binary' ? compileBinaryChecks(relation, request, database.label) : null;
       const rejected: RejectedRow[] = [];
+      // Only rows that may be refused are numbered, and have to come in the same order again.
+      const rows = `${range.where}${checks ? range.orderBy : ''}`;
+      const statement = copyStatement(relation, request, rows, database.label);
       const pieces = measured(transaction.copy(statement));
       if (checks) yield* checkBinaryRows(pieces, checks, start.rows, rejected);
       else yield* pieces;

@@ -25,9 +25,8 @@ export interface Relation {
 interface TableRow {
   readonly oid: number | null;
   readonly kind: string;
-  /** All of it; else perhaps some columns. */
-  readonly whole: boolean;
   readonly readable: boolean;
+  readonly lockable: boolean;
   readonly role: string;
   readonly rows: number | null;
   readonly bytes: number | null;
@@ -61,7 +60,7 @@ async function readTable(transaction: ReadTransaction, where: string, table: str
   if (schema !== null) await requireSchemaGrants(transaction, where, schema, ['USAGE']);
   const [found] = await transaction.query<TableRow>(
     `select c.oid::int8::float8 as oid, c.relkind as kind, current_user::text as role,
-            has_table_privilege(c.oid, 'SELECT') as whole, has_table_privilege(c.oid, 'SELECT') or has_any_column_privilege(c.oid, 'SELECT') as readable,
+            has_any_column_privilege(c.oid, 'SELECT') as readable, has_table_privilege(c.oid, 'SELECT') as lockable,
             case when c.relkind in ('r', 'm') and c.reltuples > 0 then c.reltuples::float8 end as rows,
             case when c.relkind in ('r', 'm') and c.reltuples > 0 then pg_table_size(c.oid)::float8 / c.reltuples end as bytes,
             (select array_agg(a.attname::text order by k.place)
@@ -83,7 +82,7 @@ async function readTable(transaction: ReadTransaction, where: string, table: str
     rowBytes: found.bytes,
     rowsEstimated: found.rows,
     // LOCK TABLE asks for the grant on the whole table; a role that may read some columns does without.
-    lock: found.whole && ['r', 'p', 'v'].includes(found.kind) ? table : null,
+    lock: found.lockable && ['r', 'p', 'v'].includes(found.kind) ? table : null,
   };
 }
 

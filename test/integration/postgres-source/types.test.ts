@@ -44,8 +44,8 @@ async function createTypes(): Promise<void> {
 }
 
 /** Rows that are in one table and not in the other, compared by their bytes. */
-const DIFFERENCES = `select count(*)::int as rows from everything a full join copy_of_everything b using (id)
-  where a.id is null or b.id is null or record_image_ne(a, b)`;
+const DIFFERENCES = `select count(*)::int as rows from everything original full join copy_of_everything arrived using (id)
+  where original.id is null or arrived.id is null or record_image_ne(original, arrived)`;
 
 describe('a table of every common type', () => {
   beforeEach(createTypes);

@@ -8,7 +8,7 @@ import { writeStack } from '../../../src/local/stack-file.ts';
 
 let stateDir = '';
 // A configuration file of the person who runs the tests is not meant.
-const nothing = { TEMPORAL_CONFIG_FILE: '/dev/null' };
+const nothing = { TEMPORAL_CONFIG_FILE: '/nowhere/temporal.toml' };
 
 beforeEach(async () => {
   stateDir = await mkdtemp(join(tmpdir(), 'sluice-settings-'));

@@ -59,12 +59,12 @@ describe('a module that cannot be built', () => {
 
   it('is told which package is not installed', async () => {
     expect(await message(`import left from '@pad/left/right';\nexport default left;`)).toContain(
-      'pipelines/orders.ts:1:17: Package "@pad/left/right" is not installed. Install it (npm install @pad/left)',
+      'pipelines/orders.ts:1:18: Package "@pad/left/right" is not installed. Install it (npm install @pad/left)',
     );
   });
 
   it('is told which local file is not there', async () => {
-    expect(await message(`import { a } from './nowhere.ts';\nexport default a;`)).toMatch(/orders\.ts:1:18: Could not resolve "\.\/nowhere\.ts"/);
+    expect(await message(`import { a } from './nowhere.ts';\nexport default a;`)).toMatch(/orders\.ts:1:19: Could not resolve "\.\/nowhere\.ts"/);
   });
 });
 
