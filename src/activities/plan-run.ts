@@ -15,7 +15,7 @@ import { insertPartitions, insertRun, type RunPlan, readNewestPlan, readRun, typ
 import { resumeRun } from '../ledger/runs.ts';
 import { createStaging, stagingTable, transformedTable } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
-import { readColumns, stagedColumns, transformedColumns } from './columns.ts';
+import { readColumns, requireTypesFit, stagedColumns, transformedColumns } from './columns.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
@@ -69,6 +69,7 @@ async function makePlan(
   const window = await nextWindow(database, pipeline, source, description, signal);
   const read = readColumns(pipeline, description);
   const staged = stagedColumns(pipeline, description, target, database.label);
+  await requireTypesFit(database, pipeline, description, staged);
   const schema = pipeline.row?.columns ?? [];
   const transfer = pipeline.rowFunction
     ? ('records' as const)
@@ -94,7 +95,7 @@ async function makePlan(
       if (!first) return null;
       await createStaging(client, stagingTable(run.key), staged);
       if (pipeline.sqlTransform) {
-        const loaded = await transformedColumns(client, run.key, pipeline, staged, target, database.label);
+        const loaded = await transformedColumns(client, run.key, pipeline, staged, target, database);
         await createStaging(client, transformedTable(run.key), loaded);
         plan = { ...plan, loaded };
       }
