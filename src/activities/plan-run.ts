@@ -18,6 +18,7 @@ import type { BoundPipeline } from '../pipeline/definition.ts';
 import { readColumns, requireTypesFit, stagedColumns, transformedColumns } from './columns.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
+import { faultPoint } from './fault-points.ts';
 import { withHeartbeats } from './heartbeats.ts';
 
 const PARTITIONS_A_STATEMENT = 500;
@@ -103,10 +104,12 @@ async function makePlan(
       const partitions = empty ? nothing() : source.plan({ partitioning: pipeline.partitionBy, columns: read, window, signal });
       plan = { ...plan, ...(await storePartitions(client, run.key, partitions)) };
       await updatePlan(client, run.key, plan);
+      await faultPoint('plan:before-commit', client);
       return plan;
     },
     { lockTimeoutMs: 0 },
   );
+  await faultPoint('plan:after-commit');
   if (plan) return summarize(dependencies, pipeline, run, plan);
   const twin = await readRun(database, run.key);
   if (!twin) throw new TransientError('Unexpected', `Run ${run.key} was planned by another attempt and is gone again.`);
