@@ -138,10 +138,14 @@ export class ChunkCopier {
 
   #encoding(): EncodeOptions {
     const { pipeline, plan } = this.#options;
+    const from = RECORD_VALUES[pipeline.source.kind];
+    // Text that the row schema has not read as JSON is still what the source wrote: `{"a": 1}`, not a JSON string.
+    const jsonText = (name: string) =>
+      from === 'text' && !pipeline.rowFunction && pipeline.row?.columns.find((column) => column.name === name)?.type !== 'json';
     this.#encode ??= {
-      parse: pipeline.row ? createRowParser(pipeline.row, RECORD_VALUES[pipeline.source.kind]) : undefined,
+      parse: pipeline.row ? createRowParser(pipeline.row, from) : undefined,
       transform: pipeline.rowFunction ?? undefined,
-      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, enumLabels: column.enumLabels ?? undefined }))),
+      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, jsonText: jsonText(column.name) }))),
       withPosition: true,
       columns: plan.staged.map((column) => column.name),
     };
@@ -165,11 +169,11 @@ export class ChunkCopier {
         const at = refusedLine(error.where);
         const bad = at === null ? undefined : rest[at];
         if (bad) {
-          refused.push(refusedRow(bad, error));
+          refused.push(refusedRow(bad, error, columns));
           rest = rest.filter((line) => line !== bad);
         } else if (rest.length === 1) {
           const [only] = rest;
-          if (only) refused.push(refusedRow(only, error));
+          if (only) refused.push(refusedRow(only, error, columns));
           rest = [];
         } else {
           const half = Math.ceil(rest.length / 2);
@@ -211,9 +215,21 @@ function refusedLine(where: string | undefined): number | null {
   return line === undefined ? null : Number(line) - 1;
 }
 
-function refusedRow(line: EncodedLine, error: { message: string; where?: string | undefined; column?: string | undefined }): RejectedRow {
-  const column = error.column ?? /, column ([^:]+)/.exec(error.where ?? '')?.[1] ?? null;
+function refusedRow(
+  line: EncodedLine,
+  error: { message: string; where?: string | undefined; column?: string | undefined },
+  columns: readonly string[],
+): RejectedRow {
+  const column = error.column ?? refusedColumn(error.where, columns);
   // The value itself stays out of the reason, so that equal reasons can be counted.
   const reason = error.message.replace(/: ".*$/s, '').replace(/"[^"]*" (is out of range)/, '$1');
   return { position: line.record.position, column, reason, record: line.record.bytes() };
+}
+
+/** `..., line 17, column amount: "x"`: a name may hold colons itself, so the longest that fits is meant. */
+function refusedColumn(where: string | undefined, columns: readonly string[]): string | null {
+  const [, rest] = /^COPY .*?, line \d+, column (.*)/s.exec(where ?? '') ?? [];
+  if (rest === undefined) return null;
+  const named = columns.filter((name) => rest === name || rest.startsWith(`${name}: `));
+  return named.sort((a, b) => b.length - a.length)[0] ?? null;
 }
