@@ -138,18 +138,22 @@ export class ChunkCopier {
 
   #encoding(): EncodeOptions {
     const { pipeline, plan } = this.#options;
-    const from = RECORD_VALUES[pipeline.source.kind];
-    // Text that the row schema has not read as JSON is still what the source wrote: `{"a": 1}`, not a JSON string.
-    const jsonText = (name: string) =>
-      from === 'text' && !pipeline.rowFunction && pipeline.row?.columns.find((column) => column.name === name)?.type !== 'json';
     this.#encode ??= {
-      parse: pipeline.row ? createRowParser(pipeline.row, from) : undefined,
+      parse: pipeline.row ? createRowParser(pipeline.row, RECORD_VALUES[pipeline.source.kind]) : undefined,
       transform: pipeline.rowFunction ?? undefined,
-      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, jsonText: jsonText(column.name) }))),
+      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, jsonText: this.#holdsJsonText(column.name) }))),
       withPosition: true,
       columns: plan.staged.map((column) => column.name),
     };
     return this.#encode;
+  }
+
+  /** A string in a json column is JSON text where the source gives text, and a JSON string where the schema made it a value. */
+  #holdsJsonText(column: string): boolean {
+    const { pipeline } = this.#options;
+    const schema = pipeline.rowFunction ? (pipeline.output ?? pipeline.row) : pipeline.row;
+    const declared = schema?.columns.find((each) => each.name === column);
+    return declared ? declared.type !== 'json' : RECORD_VALUES[pipeline.source.kind] === 'text';
   }
 
   /** Writes lines under a savepoint; takes out the one that the server names, or halves until it is found. */

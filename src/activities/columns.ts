@@ -6,7 +6,6 @@ import { PermanentError } from '../errors.ts';
 import type { PlannedColumn } from '../ledger/run-plan.ts';
 import { stagingTable, withRelations } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
-import type { ColumnType } from '../validation/row-schema.ts';
 
 const RESERVED = /^_sluice_/;
 
@@ -14,20 +13,22 @@ const RESERVED = /^_sluice_/;
 export function readColumns(pipeline: BoundPipeline, source: SourceDescription): string[] {
   const available = source.columns.map((column) => column.name);
   if (!pipeline.row) {
-    if (available.length === 0)
-      throw new PermanentError('InvalidDefinition', `${source.label} does not say its columns: give the pipeline a row schema.`);
-    return available;
+    if (!source.sampled && available.length > 0) return available;
+    throw new PermanentError(
+      'InvalidDefinition',
+      `${pipeline.name}: ${source.label} does not say all its columns. Give the pipeline a row schema, or the source its columns.`,
+    );
   }
-  for (const column of pipeline.row.columns) {
-    if (available.length > 0 && !column.optional && !available.includes(column.name)) {
-      throw new PermanentError(
-        'MissingColumn',
-        `${pipeline.name}: ${source.label} has no column "${column.name}" of the row schema. It has: ${available.join(', ')}.`,
-      );
-    }
+  const names = pipeline.row.columns.map((column) => column.name);
+  if (source.sampled) return names;
+  const missing = pipeline.row.columns.find((column) => !column.optional && !available.includes(column.name));
+  if (missing) {
+    throw new PermanentError(
+      'MissingColumn',
+      `${pipeline.name}: ${source.label} has no column "${missing.name}" of the row schema. It has: ${available.join(', ')}.`,
+    );
   }
-  const optional = (column: ColumnType) => available.length === 0 || available.includes(column.name);
-  return pipeline.row.columns.filter(optional).map((column) => column.name);
+  return names.filter((name) => available.includes(name));
 }
 
 /** Columns of staging: as the target has them, or else as the source or the schema says. */

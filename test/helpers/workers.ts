@@ -12,6 +12,12 @@ export const WORKER = join(ROOT, 'dist/workers/worker.js');
 export const CLI = join(ROOT, 'dist/src/cli/main.js');
 export const FLIGHTS = join(ROOT, 'node_modules/vega-datasets/data/flights-3m.parquet');
 
+/** Pipeline modules in a folder of a user. */
+export async function writePipelines(folder: string, modules: Record<string, string>): Promise<void> {
+  await mkdir(join(folder, 'pipelines'), { recursive: true });
+  for (const [file, text] of Object.entries(modules)) await writeFile(join(folder, 'pipelines', file), text);
+}
+
 /** A user's project: a folder with pipelines in it, and a task queue of its own. */
 export interface Project {
   readonly folder: string;
@@ -27,7 +33,7 @@ export async function project(
   options: { address?: string; env?: Record<string, string> } = {},
 ): Promise<Project> {
   const folder = await temporaryFolder(name);
-  await mkdir(join(folder, 'pipelines'));
+  await writePipelines(folder, {});
   const taskQueue = `${name}-${process.pid}-${Date.now().toString(36)}`;
   return {
     folder,

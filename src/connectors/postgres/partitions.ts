@@ -174,7 +174,7 @@ async function* rangePartitions(
            from ${relation.from} where ${all([inside, `${name} is not null`])} window ordered as (order by ${name})) as rows
      where (rows.number - 1) % ${partitioning.rows} = 0 order by rows.number`,
   );
-  let open: { from: string | null; place: number } | null = null;
+  let open = null as { from: string | null; place: number } | null;
   let total = 0;
   for await (const page of pages) {
     for (const row of page) {

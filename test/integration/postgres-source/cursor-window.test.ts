@@ -11,7 +11,9 @@ afterAll(async () => {
   await server.stop();
 });
 beforeEach(async () => {
-  await server.sql(`drop table if exists changes; create table changes (id serial primary key, at timestamptz default now(), local timestamp default now(), v text)`);
+  await server.sql(
+    `drop table if exists changes; create table changes (id serial primary key, at timestamptz default now(), local timestamp default now(), v text)`,
+  );
 });
 afterEach(async () => {
   await server.requireNoLeaks();
@@ -29,7 +31,9 @@ async function idsIn(source: Source, window: CursorWindow, maxRows = 3): Promise
 
 it('goes on after the watermark, and does not read a row twice', async () => {
   const source = server.source({ table: 'changes' });
-  await server.sql(`insert into changes (at, v) select timestamptz '2001-01-01 00:00:00.123456+00' + (g / 4) * interval '1 s', g from generate_series(1, 10) g`);
+  await server.sql(
+    `insert into changes (at, v) select timestamptz '2001-01-01 00:00:00.123456+00' + (g / 4) * interval '1 s', g from generate_series(1, 10) g`,
+  );
   const first = await window(source, null);
   expect(first.high).toEqual(['2001-01-01 00:00:02.123456+00', '10']);
   expect(await idsIn(source, first)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
@@ -131,7 +135,9 @@ it('waits for prepared transactions', async () => {
 });
 
 it('refuses a role that does not see the transactions of others, unless a lag is stated', async () => {
-  await server.sql(`drop role if exists blind; create role blind login password 'pw'; grant select on changes to blind; insert into changes (at) values ('2001-01-01')`);
+  await server.sql(
+    `drop role if exists blind; create role blind login password 'pw'; grant select on changes to blind; insert into changes (at) values ('2001-01-01')`,
+  );
   const source = server.source({ table: 'changes', url: server.urlOf('blind', 'pw') });
   await expect(window(source, null)).rejects.toMatchObject({
     code: 'MissingGrant',
@@ -146,6 +152,9 @@ it('refuses a role that does not see the transactions of others, unless a lag is
 
 it('refuses a column that cannot be a cursor', async () => {
   const source = server.source({ table: 'changes' });
-  await expect(window(source, null, 'v')).rejects.toMatchObject({ code: 'InvalidDefinition', message: expect.stringContaining('"v" is text') });
+  await expect(window(source, null, 'v')).rejects.toMatchObject({
+    code: 'InvalidDefinition',
+    message: expect.stringContaining('"v" is text'),
+  });
   await expect(window(source, null, 'w')).rejects.toMatchObject({ code: 'MissingColumn' });
 });

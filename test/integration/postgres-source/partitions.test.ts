@@ -106,14 +106,21 @@ it('plans 10,000 partitions', async () => {
 
 it('gives a plan up when its reader stops', async () => {
   const source = server.source({ table: 'many' });
-  for await (const _ of source.plan({ partitioning: keyRange('id', 2), columns: ['id'], window: null, signal: new AbortController().signal })) break;
+  for await (const _ of source.plan({
+    partitioning: keyRange('id', 2),
+    columns: ['id'],
+    window: null,
+    signal: new AbortController().signal,
+  }))
+    break;
 });
 
 it('has no partitions where there are no rows', async () => {
   await server.sql('create table nothing (id int primary key, d date, r text)');
   const source = server.source({ table: 'nothing' });
   const columns = await columnsOf(source);
-  for (const partitioning of [month('d'), region('r'), keyRange('id', 5)]) expect(await plan(source, { columns, partitioning })).toEqual([]);
+  for (const partitioning of [month('d'), region('r'), keyRange('id', 5)])
+    expect(await plan(source, { columns, partitioning })).toEqual([]);
 });
 
 it.each<[string, Partitioning, string]>([

@@ -40,7 +40,11 @@ it('reads with grants on columns alone, and names a column that is not granted',
   const source = server.source({ table: 'app.orders', url: asReader() });
   const columns = await columnsOf(source);
   expect(columns.map(({ name }) => name)).toEqual(['id', 'note']);
-  expect(await readCopies(source, 'binary', { columns }, async (chunk) => { for await (const _ of chunk.bytes); })).toMatchObject({ chunks: 1 });
+  expect(
+    await readCopies(source, 'binary', { columns }, async (chunk) => {
+      for await (const _ of chunk.bytes);
+    }),
+  ).toMatchObject({ chunks: 1 });
   await expect(plan(source, { columns: [...columns, { name: 'secret', sqlType: 'text' }] })).rejects.toMatchObject({
     code: 'MissingGrant',
     message: expect.stringContaining('GRANT SELECT ("secret") ON "app"."orders" TO "reader"'),
@@ -49,18 +53,36 @@ it('reads with grants on columns alone, and names a column that is not granted',
 
 it('names the columns that there are', async () => {
   const message = expect.stringContaining('has no column "nota". It has: id, secret, note.');
-  await expect(plan(server.source({ table: 'app.orders' }), { columns: [{ name: 'nota', sqlType: 'text' }] })).rejects.toMatchObject({ code: 'MissingColumn', message });
-  await expect(server.source({ table: 'app.orders', key: ['nota'] }).describe(never)).rejects.toMatchObject({ code: 'MissingColumn', message });
+  await expect(plan(server.source({ table: 'app.orders' }), { columns: [{ name: 'nota', sqlType: 'text' }] })).rejects.toMatchObject({
+    code: 'MissingColumn',
+    message,
+  });
+  await expect(server.source({ table: 'app.orders', key: ['nota'] }).describe(never)).rejects.toMatchObject({
+    code: 'MissingColumn',
+    message,
+  });
 });
 
 it('says what is wrong with a query', async () => {
-  await expect(server.source({ query: 'select * frm app.orders' }).describe(never)).rejects.toMatchObject({ kind: 'permanent', code: 'InvalidSql' });
-  await expect(server.source({ query: 'select * from gone' }).describe(never)).rejects.toMatchObject({ kind: 'permanent', code: 'MissingTable' });
+  await expect(server.source({ query: 'select * frm app.orders' }).describe(never)).rejects.toMatchObject({
+    kind: 'permanent',
+    code: 'InvalidSql',
+  });
+  await expect(server.source({ query: 'select * from gone' }).describe(never)).rejects.toMatchObject({
+    kind: 'permanent',
+    code: 'MissingTable',
+  });
 });
 
 it('says that a password is wrong, and waits for a server that is away', async () => {
-  await expect(server.source({ table: 'app.orders', url: server.urlOf('reader', 'no') }).describe(never)).rejects.toMatchObject({ kind: 'permanent', code: 'AuthenticationFailed' });
-  await expect(server.source({ table: 'app.orders', url: 'postgres://u:p@127.0.0.1:1/db' }).describe(never)).rejects.toMatchObject({ kind: 'transient', blameless: true });
+  await expect(server.source({ table: 'app.orders', url: server.urlOf('reader', 'no') }).describe(never)).rejects.toMatchObject({
+    kind: 'permanent',
+    code: 'AuthenticationFailed',
+  });
+  await expect(server.source({ table: 'app.orders', url: 'postgres://u:p@127.0.0.1:1/db' }).describe(never)).rejects.toMatchObject({
+    kind: 'transient',
+    blameless: true,
+  });
 });
 
 it('stops a partition whose column changed its type since the plan', async () => {
@@ -68,7 +90,11 @@ it('stops a partition whose column changed its type since the plan', async () =>
   const source = server.source({ table: 'moving' });
   const columns = await columnsOf(source);
   await server.sql('alter table moving alter v type timestamptz using now()');
-  await expect(readCopies(source, 'binary', { columns }, async (chunk) => { for await (const _ of chunk.bytes); })).rejects.toMatchObject({
+  await expect(
+    readCopies(source, 'binary', { columns }, async (chunk) => {
+      for await (const _ of chunk.bytes);
+    }),
+  ).rejects.toMatchObject({
     kind: 'permanent',
     code: 'SourceChanged',
     message: expect.stringContaining('"v"'),
