@@ -72,9 +72,11 @@ async function makePlan(
   const staged = stagedColumns(pipeline, description, target, database.label);
   await requireTypesFit(database, pipeline, description, staged);
   const schema = pipeline.row?.columns ?? [];
-  const transfer = pipeline.rowFunction
-    ? ('records' as const)
-    : await source.chooseTransfer({ columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema });
+  // A row function, or a refinement of the whole row, wants to see each row.
+  const transfer =
+    pipeline.rowFunction || pipeline.row?.uncompiled
+      ? ('records' as const)
+      : await source.chooseTransfer({ columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema });
 
   const plan = await database.transaction(
     async (client) => {
