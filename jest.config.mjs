@@ -18,6 +18,7 @@ const common = {
 };
 
 export default {
+  testSequencer: '<rootDir>/test/helpers/sequencer.cjs',
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     { ...common, displayName: 'replay', testMatch: ['<rootDir>/test/replay/**/*.test.ts'] },
@@ -31,4 +32,6 @@ export default {
     },
   ],
   testTimeout: 120_000,
+  // Tests that wait for the same timeouts do it side by side.
+  maxConcurrency: 4,
 };

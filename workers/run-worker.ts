@@ -33,15 +33,15 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     shutdownSignals: [],
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => log.forSdk(level, message, meta)),
   });
-  const { pipelines, problems } = await loadPipelines({ dir: options.pipelines ?? process.env.SLUICE_PIPELINES });
-  for (const problem of problems) log.warn(problem.error.message);
+  const loaded = await loadPipelines({ dir: options.pipelines ?? process.env.SLUICE_PIPELINES });
+  for (const problem of loaded.problems) log.warn(problem.error.message);
 
   const settings = await temporalSettings({ taskQueue: options.taskQueue });
   const { address, tls, apiKey, metadata } = settings.connection;
   const connection = await NativeConnection.connect({ address, tls, metadata, apiKey: typeof apiKey === 'function' ? apiKey() : apiKey });
   const searchAttributes = await registerSearchAttributes(connection, settings.namespace, (message) => log.warn(message));
   const stopping = new AbortController();
-  const dependencies = new Dependencies({ pipelines, identity, searchAttributes, stopping: stopping.signal });
+  const dependencies = new Dependencies({ loaded, identity, searchAttributes, stopping: stopping.signal });
   const worker = await Worker.create({
     connection,
     namespace: settings.namespace,
@@ -65,7 +65,7 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
   };
   if (options.stop.aborted) stop();
   else options.stop.addEventListener('abort', stop, { once: true });
-  const names = [...pipelines.keys()].sort();
+  const names = [...loaded.pipelines.keys()].sort();
   log.info(`worker ready: ${names.length} pipelines (${names.join(', ')}), task queue ${settings.taskQueue} at ${settings.address}`);
   options.onReady?.();
   try {

@@ -30,7 +30,7 @@ export function createCommitUnit(dependencies: Dependencies) {
 
     const commit = async (client: Connection): Promise<CommitResult> => {
       const done = await claimCommit(client, run.key, unit);
-      if (done) return { status: 'committed', ...done };
+      if (done) return { status: 'committed', rowsLoaded: done.rowsLoaded, rowsChanged: done.rowsChanged };
       const transformed = await readTransform(client, run.key, unitName('transform', id));
       if (!transformed?.checked || (await countRows(client, table, id)) !== transformed.rowsOut)
         throw new Undo({ status: 'incomplete', missing: 1 });
@@ -42,7 +42,7 @@ export function createCommitUnit(dependencies: Dependencies) {
         from: `(select ${columnList(plan.loaded)} from ${table}${only}) as staged`,
         replaces: pipeline.target.scope === 'partition' ? await plannedFilters(client, run.key, id) : [],
       });
-      await recordCommit(client, run.key, unit, loaded);
+      await recordCommit(client, { runKey: run.key, unit }, id, loaded);
       await faultPoint('load:before-commit', client);
       return { status: 'committed', ...loaded };
     };

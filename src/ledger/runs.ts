@@ -7,10 +7,17 @@ import { createStaging, dropStaging, forgetStaged, stagingTable, transformedTabl
 
 export type RunOutcome = 'succeeded' | 'failed' | 'cancelled' | 'superseded';
 
+/** Counts of a run: of what is committed as its commits say, of the rest as its chunks do. */
 export async function sumChunks(database: Pick<Database, 'query'>, runKey: string): Promise<Counts> {
   const [row] = await database.query<{ chunks: string; read: string; staged: string }>(
-    `select count(*) as chunks, coalesce(sum(rows_read), 0) as read, coalesce(sum(rows_staged), 0) as staged
-     from sluice.chunks where run_key = $1`,
+    `with counted as (
+       select (result ->> 'chunks')::bigint as chunks, (result ->> 'rowsRead')::bigint as read, (result ->> 'rowsStaged')::bigint as staged
+       from sluice.commits where run_key = $1
+       union all
+       select 1, rows_read, rows_staged from sluice.chunks c where run_key = $1
+         and not exists (select from sluice.commits k where k.run_key = $1 and k.unit in ('load', 'load:' || c.partition))
+     )
+     select coalesce(sum(chunks), 0) as chunks, coalesce(sum(read), 0) as read, coalesce(sum(staged), 0) as staged from counted`,
     [runKey],
   );
   const [bad] = await database.query<{ rows: string }>('select count(*) as rows from sluice.quarantine where run_key = $1', [runKey]);
@@ -52,12 +59,17 @@ export async function endRun(
   reason: string | null,
   totals: unknown,
 ): Promise<void> {
-  await database.transaction(async (client) => {
-    await client.query(
-      `update sluice.runs set status = $2, reason = $3, totals = $4, ended_at = now() where run_key = $1 and status = 'running'`,
-      [runKey, outcome, reason, JSON.stringify(totals)],
-    );
-  });
+  await database.transaction(
+    async (client) => {
+      await endingBlockers(database, client, () =>
+        client.query(
+          `update sluice.runs set status = $2, reason = $3, totals = $4, ended_at = now() where run_key = $1 and status = 'running'`,
+          [runKey, outcome, reason, JSON.stringify(totals)],
+        ),
+      );
+    },
+    { lockTimeoutMs: 0 },
+  );
   if (outcome !== 'failed') await forgetStaging(database, runKey);
 }
 

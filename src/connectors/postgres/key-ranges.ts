@@ -41,12 +41,7 @@ export function readPosition(position: ChunkRequest['position']): ChunkPosition 
 }
 
 /** Finds the end of the chunk in the transaction that will read it. */
-export async function findChunk(
-  transaction: ReadTransaction,
-  relation: Relation,
-  request: Bounds,
-  where: string,
-): Promise<ChunkRange> {
+export async function findChunk(transaction: ReadTransaction, relation: Relation, request: Bounds, where: string): Promise<ChunkRange> {
   const { partition, window } = request;
   const order = orderColumns(relation, window);
   const inside = partitionCondition(relation, partition.filter, window, where);
