@@ -18,6 +18,7 @@ const common = {
 };
 
 export default {
+  testSequencer: '<rootDir>/test/helpers/sequencer.cjs',
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     { ...common, displayName: 'replay', testMatch: ['<rootDir>/test/replay/**/*.test.ts'] },

@@ -95,13 +95,13 @@ async function runCheck(
   const { rows: found } = await client.query<{ rows: string; sample: string[] | null }>(
     `${relations}, offending as (${check.sql})
      select (select count(*) from offending) as rows,
-            (select array_agg(to_jsonb(some)::text) from (select * from offending limit ${SAMPLE_ROWS}) as some) as sample`,
+            (select array_agg(to_jsonb(shown)::text) from (select * from offending limit ${SAMPLE_ROWS}) as shown) as sample`,
   );
   const count = Number(found[0]?.rows ?? 0);
   if (count === 0) return;
   const sample = (found[0]?.sample ?? []).map((row) => (row.length > SAMPLE_CHARACTERS ? `${row.slice(0, SAMPLE_CHARACTERS)}...` : row));
   throw new PermanentError(
     'CheckFailed',
-    `${where}: check "${check.name}" failed: ${count} rows offend, such as ${sample.join(', ')}. Nothing was changed.`,
+    `${where}: check "${check.name}" failed: ${count} ${count === 1 ? 'row offends' : 'rows offend'}, such as ${sample.join(', ')}. Nothing was changed.`,
   );
 }

@@ -78,13 +78,15 @@ export class ChunkCopier {
   }
 
   async #inTransaction(state: PartitionState, copy: (client: Connection) => Promise<CopiedChunk>): Promise<PartitionState> {
-    const { database, fence, partition } = this.#options;
+    const { database, fence, partition, planned, source } = this.#options;
     const chunk = state.next;
     const copied = await database.transaction(async (client) => {
       await holdFence(client, fence);
       await setPartition(client, partition);
       await forgetQuarantineFrom(client, fence.runKey, partition, chunk);
       const done = await copy(client);
+      // What was read while the source changed does not count.
+      await source.verify(planned, new AbortController().signal);
       await quarantineRows(client, fence.runKey, partition, chunk, done.rejected);
       await recordChunk(client, fence, {
         partition,
@@ -111,7 +113,7 @@ export class ChunkCopier {
   }
 
   async #read(state: PartitionState): Promise<CopyChunk> {
-    const { source, plan, pipeline } = this.#options;
+    const { source, plan } = this.#options;
     if (plan.transfer !== 'records' && source.readCopy) {
       return await source.readCopy({
         ...this.#request(state),
@@ -141,11 +143,19 @@ export class ChunkCopier {
     this.#encode ??= {
       parse: pipeline.row ? createRowParser(pipeline.row, RECORD_VALUES[pipeline.source.kind]) : undefined,
       transform: pipeline.rowFunction ?? undefined,
-      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, enumLabels: column.enumLabels ?? undefined }))),
+      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, jsonText: this.#holdsJsonText(column.name) }))),
       withPosition: true,
       columns: plan.staged.map((column) => column.name),
     };
     return this.#encode;
+  }
+
+  /** A string in a json column is JSON text where the source gives text, and a JSON string where the schema made it a value. */
+  #holdsJsonText(column: string): boolean {
+    const { pipeline } = this.#options;
+    const schema = pipeline.rowFunction ? (pipeline.output ?? pipeline.row) : pipeline.row;
+    const declared = schema?.columns.find((each) => each.name === column);
+    return declared ? declared.type !== 'json' : RECORD_VALUES[pipeline.source.kind] === 'text';
   }
 
   /** Writes lines under a savepoint; takes out the one that the server names, or halves until it is found. */
@@ -165,11 +175,11 @@ export class ChunkCopier {
         const at = refusedLine(error.where);
         const bad = at === null ? undefined : rest[at];
         if (bad) {
-          refused.push(refusedRow(bad, error));
+          refused.push(refusedRow(bad, error, columns));
           rest = rest.filter((line) => line !== bad);
         } else if (rest.length === 1) {
           const [only] = rest;
-          if (only) refused.push(refusedRow(only, error));
+          if (only) refused.push(refusedRow(only, error, columns));
           rest = [];
         } else {
           const half = Math.ceil(rest.length / 2);
@@ -211,9 +221,21 @@ function refusedLine(where: string | undefined): number | null {
   return line === undefined ? null : Number(line) - 1;
 }
 
-function refusedRow(line: EncodedLine, error: { message: string; where?: string | undefined; column?: string | undefined }): RejectedRow {
-  const column = error.column ?? /, column ([^:]+)/.exec(error.where ?? '')?.[1] ?? null;
+function refusedRow(
+  line: EncodedLine,
+  error: { message: string; where?: string | undefined; column?: string | undefined },
+  columns: readonly string[],
+): RejectedRow {
+  const column = error.column ?? refusedColumn(error.where, columns);
   // The value itself stays out of the reason, so that equal reasons can be counted.
   const reason = error.message.replace(/: ".*$/s, '').replace(/"[^"]*" (is out of range)/, '$1');
   return { position: line.record.position, column, reason, record: line.record.bytes() };
+}
+
+/** `..., line 17, column amount: "x"`: a name may hold colons itself, so the longest that fits is meant. */
+function refusedColumn(where: string | undefined, columns: readonly string[]): string | null {
+  const [, rest] = /^COPY .*?, line \d+, column (.*)/s.exec(where ?? '') ?? [];
+  if (rest === undefined) return null;
+  const named = columns.filter((name) => rest === name || rest.startsWith(`${name}: `));
+  return named.sort((a, b) => b.length - a.length)[0] ?? null;
 }

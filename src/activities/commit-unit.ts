@@ -8,8 +8,9 @@ import { type Connection, quoteTable } from '../connectors/postgres/database.ts'
 import { loadRows } from '../connectors/postgres/load.ts';
 import type { PartitionFilter } from '../connectors/source.ts';
 import type { CommitResult, UnitInput } from '../contracts/stages.ts';
+import { PermanentError } from '../errors.ts';
 import { claimCommit, moveWatermark, recordCommit } from '../ledger/commits.ts';
-import { countRows, readTransform } from '../ledger/completeness.ts';
+import { countRows, markRefused, readTransform } from '../ledger/completeness.ts';
 import { clearCount, holdFence, unitName } from '../ledger/fence.ts';
 import { columnList, PARTITION_COLUMN, stagingTable, transformedTable } from '../ledger/staging.ts';
 import { attempt } from './attempt.ts';
@@ -61,6 +62,8 @@ export function createCommitUnit(dependencies: Dependencies) {
             return result;
           } catch (error) {
             if (error instanceof Undo) return error.result;
+            if (error instanceof PermanentError && error.code === 'DataRefused')
+              await markRefused(database, run.key, unitName('transform', id));
             throw error;
           }
         }),

@@ -15,7 +15,7 @@ import { insertPartitions, insertRun, type RunPlan, readNewestPlan, readRun, typ
 import { resumeRun } from '../ledger/runs.ts';
 import { createStaging, stagingTable, transformedTable } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
-import { readColumns, stagedColumns, transformedColumns } from './columns.ts';
+import { readColumns, requireTypesFit, stagedColumns, transformedColumns } from './columns.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
 import { faultPoint } from './fault-points.ts';
@@ -70,10 +70,13 @@ async function makePlan(
   const window = await nextWindow(database, pipeline, source, description, signal);
   const read = readColumns(pipeline, description);
   const staged = stagedColumns(pipeline, description, target, database.label);
+  await requireTypesFit(database, pipeline, description, staged);
   const schema = pipeline.row?.columns ?? [];
-  const transfer = pipeline.rowFunction
-    ? ('records' as const)
-    : await source.chooseTransfer({ columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema });
+  // A row function, or a refinement of the whole row, wants to see each row.
+  const transfer =
+    pipeline.rowFunction || pipeline.row?.uncompiled
+      ? ('records' as const)
+      : await source.chooseTransfer({ columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema });
 
   const plan = await database.transaction(
     async (client) => {
@@ -95,7 +98,7 @@ async function makePlan(
       if (!first) return null;
       await createStaging(client, stagingTable(run.key), staged);
       if (pipeline.sqlTransform) {
-        const loaded = await transformedColumns(client, run.key, pipeline, staged, target, database.label);
+        const loaded = await transformedColumns(client, run.key, pipeline, staged, target, database);
         await createStaging(client, transformedTable(run.key), loaded);
         plan = { ...plan, loaded };
       }
@@ -137,7 +140,7 @@ async function resume(
       `Pipeline "${run.pipeline}" has changed since run ${run.key} was planned (${stored.fingerprint} then, ${run.fingerprint} now). Start a new run.`,
     );
   }
-  await resumeRun(database, stored.runKey);
+  await resumeRun(database, stored, { transformed: pipeline.sqlTransform !== null });
   return summarize(dependencies, pipeline, { ...run, key: stored.runKey }, stored.plan);
 }
 

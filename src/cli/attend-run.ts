@@ -3,7 +3,7 @@ import type { RunHandle } from '../client/run-handle.ts';
 import type { SluiceClient } from '../client/sluice-client.ts';
 import { followRun } from './follow-run.ts';
 import type { ProgressDisplay } from './progress-bar.ts';
-import { type SessionDatabase, type Session, shownDatabase } from './session.ts';
+import { type Session, type SessionDatabase, shownDatabase } from './session.ts';
 import { type SummaryJson, secondsOf, summaryJson } from './summary.ts';
 
 /** @throws RunFailedError, Interrupted */

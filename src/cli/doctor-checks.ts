@@ -54,7 +54,8 @@ async function checkTemporalProgram(session: Session): Promise<Finding> {
       what,
       status: 'warning',
       found: 'not on the PATH, not in the cache',
-      advice: '"sluice dev" gets it at its first start; or install it (https://docs.temporal.io/cli), or name a service with TEMPORAL_ADDRESS.',
+      advice:
+        '"sluice dev" gets it at its first start; or install it (https://docs.temporal.io/cli), or name a service with TEMPORAL_ADDRESS.',
     };
   }
 }
@@ -65,7 +66,10 @@ async function checkTemporal(session: Session): Promise<Finding[]> {
   try {
     sluice = await connect({ taskQueue: session.taskQueue, stateDir: STATE_FOLDER, timeoutMs: 3_000 });
   } catch (error) {
-    const { address, origin } = await temporalSettings({ stateDir: STATE_FOLDER }).catch(() => ({ address: 'unknown address', origin: 'environment' }));
+    const { address, origin } = await temporalSettings({ stateDir: STATE_FOLDER }).catch(() => ({
+      address: 'unknown address',
+      origin: 'environment',
+    }));
     const advice = origin === 'default' ? '"sluice dev" starts one, or name yours with TEMPORAL_ADDRESS.' : describeError(error);
     return [{ what, status: 'missing', found: `no answer at ${address} (from ${ORIGINS[origin] ?? origin})`, advice }];
   }
@@ -108,9 +112,19 @@ async function checkSearchAttributes({ temporal: client }: SluiceClient, namespa
     const missing = SEARCH_ATTRIBUTES.filter((name) => customAttributes?.[name] !== KEYWORD);
     if (missing.length === 0) return { what, status: 'ok', found: SEARCH_ATTRIBUTES.join(', ') };
     const create = `temporal operator search-attribute create ${missing.map((name) => `--name ${name} --type Keyword`).join(' ')}`;
-    return { what, status: 'warning', found: `not registered: ${missing.join(', ')}`, advice: `A worker registers them at its start where it may; else: ${create}` };
+    return {
+      what,
+      status: 'warning',
+      found: `not registered: ${missing.join(', ')}`,
+      advice: `A worker registers them at its start where it may; else: ${create}`,
+    };
   } catch (error) {
-    return { what, status: 'warning', found: `cannot be listed: ${describeError(error)}`, advice: 'Runs work without; lists cannot be filtered by pipeline.' };
+    return {
+      what,
+      status: 'warning',
+      found: `cannot be listed: ${describeError(error)}`,
+      advice: 'Runs work without; lists cannot be filtered by pipeline.',
+    };
   }
 }
 
@@ -119,13 +133,28 @@ async function checkWorkers({ temporal: client, settings }: SluiceClient): Promi
   const WORKFLOW = proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW;
   try {
     const { pollers } = await client.withDeadline(Date.now() + POLLERS_MS, () =>
-      client.workflowService.describeTaskQueue({ namespace: settings.namespace, taskQueue: { name: settings.taskQueue }, taskQueueType: WORKFLOW }),
+      client.workflowService.describeTaskQueue({
+        namespace: settings.namespace,
+        taskQueue: { name: settings.taskQueue },
+        taskQueueType: WORKFLOW,
+      }),
     );
     const names = [...new Set((pollers ?? []).map((poller) => poller.identity ?? ''))];
     const found = `${names.length} on the task queue "${settings.taskQueue}"${names.length > 0 ? ` (${names.join(', ')})` : ''}`;
     if (names.length > 1) return { what, status: 'ok', found };
-    if (names.length === 1) return { what, status: 'ok', found, advice: 'Start a second one, on another machine if you can: then the loss of one is not noticed.' };
-    return { what, status: 'missing', found, advice: 'Start some with "sluice worker" (or "sluice dev" on this machine). Runs wait until then.' };
+    if (names.length === 1)
+      return {
+        what,
+        status: 'ok',
+        found,
+        advice: 'Start a second one, on another machine if you can: then the loss of one is not noticed.',
+      };
+    return {
+      what,
+      status: 'missing',
+      found,
+      advice: 'Start some with "sluice worker" (or "sluice dev" on this machine). Runs wait until then.',
+    };
   } catch (error) {
     return { what, status: 'warning', found: describeError(error) };
   }
@@ -145,9 +174,11 @@ async function checkDatabase(session: Session): Promise<Finding[]> {
               has_database_privilege(current_database(), 'create') as create`,
     );
     const version = server?.version ?? 'unknown';
-    const tooOld = (server?.number ?? 0) < OLDEST_SERVER * 10_000;
+    const tooOld = (server?.number ?? 0) < OLDEST_SERVER.target * 10_000;
     const found = `PostgreSQL ${version}, ${database.label}${named.embedded ? ' (embedded)' : ''}`;
-    const first: Finding = tooOld ? { what, status: 'missing', found, advice: `Sluice needs ${OLDEST_SERVER} or newer. Upgrade the server.` } : { what, status: 'ok', found };
+    const first: Finding = tooOld
+      ? { what, status: 'missing', found, advice: `Sluice needs ${OLDEST_SERVER.target} or newer. Upgrade the server.` }
+      : { what, status: 'ok', found };
     return [first, await checkLedger(database, server?.create ?? false)];
   } catch (error) {
     return [{ what, status: 'missing', found: describeError(error), advice: 'Check SLUICE_DATABASE_URL and that the server is up.' }];
@@ -161,7 +192,8 @@ async function checkLedger(database: Database, mayCreate: boolean): Promise<Find
   const [ready] = await database.query<{ ready: boolean }>(`select to_regclass('sluice.migrations') is not null as ready`);
   if (!ready?.ready) {
     if (mayCreate) return { what, status: 'ok', found: 'not there yet; the first run makes it (schemas sluice and sluice_staging)' };
-    const advice = 'Grant CREATE on the database, or create the schemas sluice and sluice_staging for the role (docs/operations/grants.md).';
+    const advice =
+      'Grant CREATE on the database, or create the schemas sluice and sluice_staging for the role (docs/operations/grants.md).';
     return { what, status: 'missing', found: 'not there, and this role may not create schemas', advice };
   }
   const [facts] = await database.query<{ version: number; runs: number; open: number }>(
@@ -180,7 +212,12 @@ async function checkPipelines(session: Session): Promise<Finding[]> {
       names.length > 0
         ? { what, status: 'ok', found: `${names.join(', ')} (in ${session.pipelines})` }
         : { what, status: 'warning', found: `none in ${session.pipelines}`, advice: '"sluice init" writes one.' };
-    return [good, ...problems.map(({ error }): Finding => ({ what, status: 'missing', found: error.message, advice: 'Correct the module; runs of it fail.' }))];
+    return [
+      good,
+      ...problems.map(
+        ({ error }): Finding => ({ what, status: 'missing', found: error.message, advice: 'Correct the module; runs of it fail.' }),
+      ),
+    ];
   } catch (error) {
     return [{ what, status: 'warning', found: describeError(error) }];
   }

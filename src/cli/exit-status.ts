@@ -1,5 +1,5 @@
 /** What the shell is told. */
-import { RunFailedError } from '../client/errors.ts';
+import { RunFailedError } from '../client/run-failed-error.ts';
 import { SluiceError } from '../errors.ts';
 
 export const EXIT = {

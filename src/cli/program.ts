@@ -6,7 +6,8 @@ import { type CommonOptions, Session } from './session.ts';
 /** Told with which status the command ended. */
 export type OnEnd = (status: ExitStatus) => void;
 
-type Work<Options> = (session: Session, args: string[], options: Options) => Promise<ExitStatus | undefined | void>;
+// biome-ignore lint/suspicious/noConfusingVoidType: a command that says nothing has succeeded.
+type Work<Options> = (session: Session, args: string[], options: Options) => Promise<ExitStatus | void>;
 
 /** Builds the command line. */
 export function createProgram(onEnd: OnEnd): Command {
@@ -28,9 +29,13 @@ export function createProgram(onEnd: OnEnd): Command {
     return (await import('./commands/init.ts')).initCommand(session, name);
   });
 
-  command<import('./commands/dev.ts').DevOptions>('dev', 'starts Temporal, PostgreSQL and workers on this machine', async (session, _, options) => {
-    return (await import('./commands/dev.ts')).devCommand(session, options);
-  })
+  command<import('./commands/dev.ts').DevOptions>(
+    'dev',
+    'starts Temporal, PostgreSQL and workers on this machine',
+    async (session, _, options) => {
+      return (await import('./commands/dev.ts')).devCommand(session, options);
+    },
+  )
     .option('--run <PIPELINE>', 'run this pipeline, show the summary, and stop what was started')
     .addOption(paramOption())
     .option('--id <ID>', 'id of the run (default: pipeline and day)')
@@ -42,9 +47,13 @@ export function createProgram(onEnd: OnEnd): Command {
     await (await import('./commands/worker.ts')).workerCommand(session);
   });
 
-  command<import('./commands/run.ts').RunOptions>('run <PIPELINE>', 'starts a run and waits for it', async (session, [pipeline = ''], options) => {
-    return (await import('./commands/run.ts')).runCommand(session, pipeline, options);
-  })
+  command<import('./commands/run.ts').RunOptions>(
+    'run <PIPELINE>',
+    'starts a run and waits for it',
+    async (session, [pipeline = ''], options) => {
+      return (await import('./commands/run.ts')).runCommand(session, pipeline, options);
+    },
+  )
     .addOption(paramOption())
     .option('--id <ID>', 'id of the run (default: pipeline and day); a running id is attached to')
     .option('--detach', 'do not wait');
@@ -70,9 +79,13 @@ export function createProgram(onEnd: OnEnd): Command {
     });
   }
 
-  command<import('./commands/retry.ts').RetryOptions>('retry <RUN>', 'goes on with a run that failed', async (session, [run = ''], options) => {
-    return (await import('./commands/retry.ts')).retryCommand(session, run, options);
-  })
+  command<import('./commands/retry.ts').RetryOptions>(
+    'retry <RUN>',
+    'goes on with a run that failed',
+    async (session, [run = ''], options) => {
+      return (await import('./commands/retry.ts')).retryCommand(session, run, options);
+    },
+  )
     .addOption(new Option('--partition <PARTITION>', 'only this partition; may be given several times').default([]).argParser(collect))
     .option('--detach', 'do not wait');
 

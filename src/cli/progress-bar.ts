@@ -1,5 +1,5 @@
 /** Shows a run's progress: a bar on a terminal, plain lines elsewhere. */
-import { type Options, type Params, MultiBar, type SingleBar } from 'cli-progress';
+import { MultiBar, type Options, type Params, type SingleBar } from 'cli-progress';
 import pc from 'picocolors';
 import { clip } from './format.ts';
 import type { OutputStream } from './output.ts';
@@ -60,7 +60,10 @@ function barDisplay(stream: OutputStream): ProgressDisplay {
       if (stopped) return;
       const width = stream.columns ?? 80;
       const indent = ' '.repeat(view.pipeline.length + 2);
-      const lines = { top: (share: number) => barLine(view, share, width), bottom: () => pc.dim(clip(`${view.waiting ?? view.stage}`, width - indent.length - 1)) };
+      const lines = {
+        top: (share: number) => barLine(view, share, width),
+        bottom: () => pc.dim(clip(`${view.waiting ?? view.stage}`, width - indent.length - 1)),
+      };
       top ??= bars.create(1000, 0, { draw: lines.top });
       bottom ??= bars.create(1, 0, {});
       top.update(Math.round((view.share ?? 0) * 1000), { draw: lines.top });

@@ -78,7 +78,9 @@ function stageText({ stage, status, partitions, rows }: Progress): string {
     case 'transform':
       return `transform and check${paused}`;
     case 'load':
-      return partitions.committed > 0 && partitions.committed < partitions.planned ? `load ${of(partitions.committed)}${paused}` : `load${paused}`;
+      return partitions.committed > 0 && partitions.committed < partitions.planned
+        ? `load ${of(partitions.committed)}${paused}`
+        : `load${paused}`;
     case 'done':
       return `${status}, ${plural(rows.loaded, 'row')} loaded`;
   }

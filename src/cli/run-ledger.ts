@@ -64,7 +64,9 @@ export async function readLedgerRun(databaseUrl: string, runKey: string): Promis
       source: run.plan.source,
       target: run.plan.target,
       reason: ended?.reason ?? null,
-      partitions: partitions.map(({ of_status: _, ...each }) => (each.chunks === 0 && each.status === 'loaded' ? { ...each, ...COLLECTED } : each)),
+      partitions: partitions.map(({ of_status: _, ...each }) =>
+        each.chunks === 0 && each.status === 'loaded' ? { ...each, ...COLLECTED } : each,
+      ),
       partitionCounts: Object.fromEntries(partitions.map((each) => [each.status, Number(each.of_status)])),
       quarantine: await quarantineReasons(database, run.runKey, null),
     };

@@ -6,7 +6,13 @@ import { Database } from '../connectors/postgres/database.ts';
 
 interface Feature {
   readonly id: string;
-  readonly properties: { readonly net: string; readonly mag: number; readonly place: string; readonly time: number; readonly updated: number };
+  readonly properties: {
+    readonly net: string;
+    readonly mag: number;
+    readonly place: string;
+    readonly time: number;
+    readonly updated: number;
+  };
 }
 
 /**
@@ -37,7 +43,11 @@ export async function seedSamples(databaseUrl: string, cwd = process.cwd()): Pro
         `insert into samples.earthquakes (id, net, magnitude, place, time, updated)
          select id, net, magnitude, place, to_timestamp(time / 1000.0), to_timestamp(updated / 1000.0)
          from jsonb_to_recordset($1::jsonb) as r (id text, net text, magnitude double precision, place text, time bigint, updated bigint)`,
-        [JSON.stringify(features.map(({ id, properties: { net, mag, place, time, updated } }) => ({ id, net, magnitude: mag, place, time, updated })))],
+        [
+          JSON.stringify(
+            features.map(({ id, properties: { net, mag, place, time, updated } }) => ({ id, net, magnitude: mag, place, time, updated })),
+          ),
+        ],
       );
       return true;
     });

@@ -1,11 +1,10 @@
 /** What every command gets: its options, where it speaks, and the way to Temporal and to the database. */
-import { connect } from '../client/connect.ts';
 import type { ConnectOptions } from '../client/settings.ts';
 import type { SluiceClient } from '../client/sluice-client.ts';
 import { databaseLabel } from '../connectors/postgres/database.ts';
 import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
-import { readStack } from '../local/stack-file.ts';
 import { isAlive } from '../local/process-identity.ts';
+import { readStack } from '../local/stack-file.ts';
 import { DEFAULT_PIPELINES_FOLDER } from '../pipeline/modules.ts';
 import { Output } from './output.ts';
 
@@ -41,8 +40,10 @@ export class Session {
   }
 
   /** Connects to Temporal. The caller closes the client. */
-  connect(options: ConnectOptions = {}): Promise<SluiceClient> {
-    return connect({ taskQueue: this.taskQueue, stateDir: STATE_FOLDER, ...options });
+  async connect(options: ConnectOptions = {}): Promise<SluiceClient> {
+    // Commands that need no Temporal start without its SDK.
+    const { connect } = await import('../client/connect.ts');
+    return await connect({ taskQueue: this.taskQueue, stateDir: STATE_FOLDER, ...options });
   }
 
   /** Connects, does the work, and closes the connection. */

@@ -23,9 +23,13 @@ export async function connect(options: ConnectOptions = {}): Promise<SluiceClien
     const connection = await Connection.connect({ ...settings.connection, connectTimeout: options.timeoutMs ?? 5_000 });
     return new SluiceClient(new Client({ connection, namespace: settings.namespace }), settings);
   } catch (error) {
-    throw new TransientError('TemporalUnreachable', `no Temporal server answers at ${settings.address} (${describeError(error)}). ${advice(settings)}`, {
-      cause: error,
-    });
+    throw new TransientError(
+      'TemporalUnreachable',
+      `no Temporal server answers at ${settings.address} (${describeError(error)}). ${advice(settings)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

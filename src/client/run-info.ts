@@ -64,7 +64,8 @@ export async function listRuns(client: Client, filter: RunFilter = {}): Promise<
   const conditions = [`WorkflowType = '${PIPELINE_WORKFLOW}'`];
   if (filter.status) conditions.push(`ExecutionStatus = '${EXECUTION_STATUS[filter.status]}'`);
   const byPipeline = filter.pipeline ? [...conditions, `SluicePipeline = '${filter.pipeline.replaceAll("'", "''")}'`] : conditions;
-  const wanted = (info: RunInfo) => (!filter.pipeline || info.pipeline === filter.pipeline) && (!filter.status || info.status === filter.status);
+  const wanted = (info: RunInfo) =>
+    (!filter.pipeline || info.pipeline === filter.pipeline) && (!filter.status || info.status === filter.status);
   try {
     return await collect(client, byPipeline.join(' AND '), limit, wanted);
   } catch (error) {

@@ -20,10 +20,16 @@ export async function readRunStart(client: Client, workflowId: string, runId?: s
   const latest = await firstEvent(client, workflowId, runId);
   const firstRunId = latest.firstExecutionRunId ?? '';
   // Continuing as new may carry more than what was asked for; the first execution has the request.
-  const first = firstRunId && firstRunId !== latest.originalExecutionRunId ? await firstEvent(client, workflowId, firstRunId).catch(() => latest) : latest;
+  const first =
+    firstRunId && firstRunId !== latest.originalExecutionRunId
+      ? await firstEvent(client, workflowId, firstRunId).catch(() => latest)
+      : latest;
   const [input] = (await decodePayloads(client, first.input?.payloads as never)) as [PipelineInput | undefined];
   if (typeof input?.pipeline !== 'string') {
-    throw new PermanentError('NotARun', `workflow "${workflowId}" is not a run of a pipeline (its type is ${first.workflowType?.name ?? 'unknown'}).`);
+    throw new PermanentError(
+      'NotARun',
+      `workflow "${workflowId}" is not a run of a pipeline (its type is ${first.workflowType?.name ?? 'unknown'}).`,
+    );
   }
   return { pipeline: input.pipeline, params: input.params ?? {}, runKey: input.retry?.runKey ?? runKeyOf(workflowId, firstRunId) };
 }

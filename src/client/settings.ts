@@ -1,11 +1,12 @@
 /** Which Temporal service is meant: what the caller says, else Temporal's environment configuration, else a running `sluice dev`. */
+
+import { resolve } from 'node:path';
 import type { ConnectionOptions } from '@temporalio/client';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
 import { describeError, PermanentError } from '../errors.ts';
-import { readStack } from '../local/stack-file.ts';
 import { isAlive } from '../local/process-identity.ts';
-import { resolve } from 'node:path';
+import { readStack } from '../local/stack-file.ts';
 
 /** How to reach Temporal; what is left out comes from the environment. */
 export interface ConnectOptions {

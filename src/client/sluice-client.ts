@@ -8,7 +8,7 @@ import { serviceFailure } from './errors.ts';
 import { RunHandle } from './run-handle.ts';
 import { defaultRunId } from './run-id.ts';
 import { listRuns, type RunFilter, type RunInfo, runInfo } from './run-info.ts';
-import { readRunStart, type RunStart } from './run-start.ts';
+import { type RunStart, readRunStart } from './run-start.ts';
 import type { TemporalSettings } from './settings.ts';
 
 export interface StartOptions {
@@ -80,7 +80,10 @@ export class SluiceClient {
     }
     const start = await this.startOf(id);
     if (status === 'succeeded') {
-      throw new PermanentError('NothingToRetry', `${id} succeeded; there is nothing to retry. "sluice run ${start.pipeline}" starts a new run.`);
+      throw new PermanentError(
+        'NothingToRetry',
+        `${id} succeeded; there is nothing to retry. "sluice run ${start.pipeline}" starts a new run.`,
+      );
     }
     const retry = { runKey: start.runKey, ...(options.partitions?.length ? { partitions: options.partitions } : {}) };
     return await this.#start(id, { pipeline: start.pipeline, params: start.params, retry }, 'FAIL');
@@ -110,7 +113,9 @@ export class SluiceClient {
       return new RunHandle(this.temporal, id, { runId: handle.firstExecutionRunId, attached, webUi: this.settings.webUi });
     } catch (error) {
       if (error instanceof WorkflowExecutionAlreadyStartedError) {
-        throw new PermanentError('StillRunning', `${id} has been started again meanwhile. "sluice show ${id}" says what it does.`, { cause: error });
+        throw new PermanentError('StillRunning', `${id} has been started again meanwhile. "sluice show ${id}" says what it does.`, {
+          cause: error,
+        });
       }
       throw serviceFailure(error, id);
     }

@@ -20,6 +20,8 @@ export interface SourceDescription {
   /** For people, without secrets: `postgres://host/db table orders`, `data/*.csv (3 files)`. */
   readonly label: string;
   readonly columns: readonly SourceColumn[];
+  /** The columns are those of a sample: there may be more further on. */
+  readonly sampled?: boolean;
   /** Columns of the key by which the source can be read in order; empty where there is none. */
   readonly key: readonly string[];
 }

@@ -58,30 +58,32 @@ async function removeOld(folder: string): Promise<void> {
   }
 }
 
-/** `:12` for the first frame of the stack that lies in the module's own sources; empty where there is none. */
+/** `:12` for the first frame of the stack that lies in the module, ` (other.ts:12)` in a local import; empty where there is none. */
 function lineInSource(error: unknown, path: string, built: BuiltModule, cwd: string): string {
   const stack = error instanceof Error ? (error.stack ?? '') : '';
-  const frame = frameIn(stack, path);
   const map = readSourceMap(built.code);
-  if (frame && map) {
-    const origin = map.findEntry(frame.line - 1, frame.column - 1);
-    if ('originalSource' in origin) return place(resolve(cwd, BUILT_FOLDER, origin.originalSource), origin.originalLine + 1, built, cwd);
+  if (!map) return '';
+  const sources = map.payload.sources.map((source) => resolve(cwd, BUILT_FOLDER, source));
+  for (const text of stack.split('\n')) {
+    const at = /(\d+):(\d+)\)?$/.exec(text);
+    if (!at) continue;
+    if (isIn(text, path)) {
+      const origin = map.findEntry(Number(at[1]) - 1, Number(at[2]) - 1);
+      if ('originalSource' in origin) return place(resolve(cwd, BUILT_FOLDER, origin.originalSource), origin.originalLine + 1, built, cwd);
+    }
+    // With source maps enabled, the stack names the sources already.
+    const source = sources.find((each) => isIn(text, each));
+    if (source) return place(source, Number(at[1]), built, cwd);
   }
-  // With --enable-source-maps the stack names the source already.
-  const mapped = frameIn(stack, resolve(cwd, built.file));
-  return mapped ? `:${mapped.line}` : '';
+  return '';
 }
 
 function place(source: string, line: number, built: BuiltModule, cwd: string): string {
   return source === resolve(cwd, built.file) ? `:${line}` : ` (${relative(cwd, source)}:${line})`;
 }
 
-function frameIn(stack: string, path: string): { line: number; column: number } | null {
-  for (const text of stack.split('\n')) {
-    const at = /(\d+):(\d+)\)?$/.exec(text);
-    if (at && (text.includes(path) || text.includes(pathToFileURL(path).href))) return { line: Number(at[1]), column: Number(at[2]) };
-  }
-  return null;
+function isIn(frame: string, path: string): boolean {
+  return frame.includes(`${path}:`) || frame.includes(`${pathToFileURL(path).href}:`);
 }
 
 function readSourceMap(code: string): SourceMap | null {

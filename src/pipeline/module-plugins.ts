@@ -29,7 +29,9 @@ export function importsOfPackages(): Plugin {
           const ours = await look(build, path, kind, packageFolder);
           if (ours) return { path: specifier(ours.path), external: true };
         }
-        return { errors: [{ text: `Package "${path}" is not installed. Install it (npm install ${packageName(path)}), or correct the import.` }] };
+        return {
+          errors: [{ text: `Package "${path}" is not installed. Install it (npm install ${packageName(path)}), or correct the import.` }],
+        };
       });
     },
   };
@@ -67,7 +69,12 @@ ownPlaces.define = Object.fromEntries(['url', 'dirname', 'filename'].map((name) 
 
 const LOOKING = Symbol('looking');
 
-async function look(build: PluginBuild, path: string, kind: 'import-statement' | string, resolveDir: string): Promise<ResolveResult | null> {
+async function look(
+  build: PluginBuild,
+  path: string,
+  kind: 'import-statement' | string,
+  resolveDir: string,
+): Promise<ResolveResult | null> {
   const result = await build.resolve(path, { kind: kind as 'import-statement', resolveDir, pluginData: LOOKING });
   return result.errors.length === 0 ? result : null;
 }

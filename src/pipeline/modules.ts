@@ -77,7 +77,10 @@ export function requirePipeline({ pipelines, problems }: LoadedPipelines, name: 
   if (loaded) return loaded;
   const known = pipelines.size > 0 ? `There are: ${[...pipelines.keys()].join(', ')}.` : 'There are none.';
   const broken = problems.map((problem) => `\n${problem.error.message}`).join('');
-  throw new PermanentError('UnknownPipeline', `pipeline "${name}" is not known. ${known}${broken && ` These modules could not be used:${broken}`}`);
+  throw new PermanentError(
+    'UnknownPipeline',
+    `pipeline "${name}" is not known. ${known} Check the name, or start workers where its module is (--pipelines DIR).${broken && ` These modules could not be used:${broken}`}`,
+  );
 }
 
 async function findModules(dir: string, cwd: string): Promise<string[]> {
@@ -112,13 +115,18 @@ function pipelinesOf(exported: unknown, { file }: BuiltModule): Pipeline[] {
   const all = Array.isArray(exported) ? exported : [exported];
   if (all.length > 0 && all.every(isPipeline)) return all;
   const instead = exported === undefined ? 'has no default export' : 'has a default export that is no pipeline';
-  throw new DefinitionError(`${file}: the module ${instead}. Write "export default definePipeline({ ... })", or move the file out of this folder.`);
+  throw new DefinitionError(
+    `${file}: the module ${instead}. Write "export default definePipeline({ ... })", or move the file out of this folder.`,
+  );
 }
 
 function twice(one: LoadedPipeline, same: readonly LoadedPipeline[]): PipelineProblem {
   const others = [...new Set(same.map((each) => each.file))].filter((file) => file !== one.file);
   const where = others.length > 0 ? `also in ${others.join(', ')}` : 'there more than once';
-  return { file: one.file, error: new DefinitionError(`${one.file}: pipeline "${one.pipeline.name}" is defined ${where}. Rename one of them.`) };
+  return {
+    file: one.file,
+    error: new DefinitionError(`${one.file}: pipeline "${one.pipeline.name}" is defined ${where}. Rename one of them.`),
+  };
 }
 
 function shorten(path: string, cwd: string): string {

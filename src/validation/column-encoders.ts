@@ -1,6 +1,6 @@
 /** One value as PostgreSQL's input text of a type, or the reason why the type would refuse it. */
 import { codePoints } from './check.ts';
-import { readDecimal, wholeDigitsAfterRounding } from './decimal-text.ts';
+import { type Decimal, readDecimal, wholeDigitsAfterRounding } from './decimal-text.ts';
 import { ExactNumber, stringifyJsonExactly } from './exact-number.ts';
 import { dayExists, fractionOf, NO_SUCH_DATE, NOT_A_DATE } from './instants.ts';
 import { shorten } from './reasons.ts';
@@ -173,20 +173,26 @@ function integerEncoder(name: string, lowest: bigint, highest: bigint): ValueEnc
 
 /** The largest numbers of an unconstrained numeric: https://www.postgresql.org/docs/current/datatype-numeric.html */
 const NUMERIC_WHOLE_DIGITS = 131_072;
+const NUMERIC_PLACES = 16_383;
 
 function numericEncoder([precision, scale = 0]: readonly number[]): ValueEncoder {
   const outOfRange = new Refused(precision === undefined ? 'out of range for numeric' : `out of range for numeric(${precision},${scale})`);
   const limit = precision === undefined ? NUMERIC_WHOLE_DIGITS : precision - scale;
-  const places = precision === undefined ? 16_383 : scale;
+  const places = precision === undefined ? NUMERIC_PLACES : scale;
   return (value) => {
     const text = numberText(value);
     if (text === null) return EXPECTED_NUMBER;
     const number = readDecimal(text);
-    if (number) return wholeDigitsAfterRounding(number, places) > limit ? outOfRange : text;
+    if (number) return isTooFine(number) || wholeDigitsAfterRounding(number, places) > limit ? outOfRange : text;
     if (/^\s*[+-]?nan\s*$/i.test(text)) return 'NaN';
     if (/^\s*[+-]?inf(?:inity)?\s*$/i.test(text)) return precision === undefined ? text : outOfRange;
     return isFancyNumber(text) ? text : EXPECTED_NUMBER;
   };
+}
+
+/** More digits after the point than any numeric has: the server does not round these. */
+function isTooFine(number: Decimal): boolean {
+  return number.digits !== '' && number.digits.length - number.exponent > NUMERIC_PLACES;
 }
 
 function floatEncoder(name: string, round: (value: number) => number): ValueEncoder {
@@ -197,7 +203,7 @@ function floatEncoder(name: string, round: (value: number) => number): ValueEnco
     if (text === null) return EXPECTED_NUMBER;
     const number = readDecimal(text);
     if (!number) {
-      return /^\s*(?:[+-]?inf(?:inity)?|nan)\s*$/i.test(text) || isFancyNumber(text) ? text : EXPECTED_NUMBER;
+      return /^\s*[+-]?(?:inf(?:inity)?|nan)\s*$/i.test(text) || isHexadecimal(text) ? text : EXPECTED_NUMBER;
     }
     const rounded = round(Number(text));
     if (!Number.isFinite(rounded) || (rounded === 0 && number.digits !== '')) return outOfRange;
@@ -209,6 +215,10 @@ function numberText(value: unknown): string | null {
   if (typeof value === 'string') return value;
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);
   return value instanceof ExactNumber ? value.text : null;
+}
+
+function isHexadecimal(text: string): boolean {
+  return /^\s*[+-]?0[xX][\da-fA-F.pP+-]+\s*$/.test(text);
 }
 
 /** Hexadecimal and underscores: the server knows whether it takes them. */
@@ -239,6 +249,8 @@ type InstantKind = 'date' | 'timestamp';
 
 const ISO_LIKE = /^\s*(\d{4,7})-(\d\d?)-(\d\d?)(?=$|[T\s])(?:[T\s]+(\d\d?):(\d\d)(?::(\d\d)(?:\.\d*)?)?)?/i;
 const SPECIAL_INSTANT = /^\s*(?:[+-]?infinity|epoch|now|today|tomorrow|yesterday)\s*$/i;
+/** Hours of an offset from UTC, which has less than 16. */
+const ZONE_OFFSET = /:\d\d(?:\.\d*)?\s*[+-](\d\d)(?::?\d\d){0,2}\s*(?:BC)?\s*$/i;
 const LAST_YEAR: Readonly<Record<InstantKind, number>> = { date: 5_874_897, timestamp: 294_276 };
 
 /** Texts like ISO 8601 are judged here; in other styles (`Jan 5 2001`) the server knows which order of day and month is set. */
@@ -255,6 +267,8 @@ function instantEncoder(kind: InstantKind): ValueEncoder {
     const astronomical = isBeforeChrist ? 1 - Number(year) : Number(year);
     if (Number(year) === 0 || !dayExists(astronomical, Number(month), Number(day))) return NO_DATE;
     if (hour !== undefined && !timeExists(Number(hour), Number(minute), Number(second ?? 0))) return NO_DATE;
+    const offset = hour === undefined ? undefined : ZONE_OFFSET.exec(value)?.[1];
+    if (offset !== undefined && Number(offset) >= 16) return NO_DATE;
     if (astronomical < -4713 || astronomical > LAST_YEAR[kind]) return outOfRange;
     return value;
   };

@@ -166,6 +166,7 @@ function unwrap(name: string, schema: ZodNode, draft: Draft, depth: number): voi
       inner(def.type);
       return;
     case 'catch':
+      draft.optional = true;
       draft.catches = true;
       inner('catch');
       return;

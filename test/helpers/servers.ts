@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { type PostgresServer, startPostgresServer } from '../../src/local/postgres-server.ts';
-import { startTemporalServer, type TemporalServer } from '../../src/local/temporal-server.ts';
+import { startTemporalServer, type TemporalServer, type TemporalServerOptions } from '../../src/local/temporal-server.ts';
 import { cleanups } from './cleanup.ts';
 
 function required(name: string): string {
@@ -52,16 +52,17 @@ export async function ownPostgres(settings: Record<string, string> = {}): Promis
 }
 
 /** A Temporal server of the test's own with its history in a file, to be killed and started again (`startOwnTemporal(previous)`). */
-export async function ownTemporal(previous?: {
-  dbFile: string;
-  server: TemporalServer;
-}): Promise<{ dbFile: string; server: TemporalServer }> {
+export async function ownTemporal(
+  previous?: { dbFile: string; server: TemporalServer },
+  options: Pick<TemporalServerOptions, 'dynamicConfig'> = {},
+): Promise<{ dbFile: string; server: TemporalServer }> {
   const dbFile = previous?.dbFile ?? join(await temporaryFolder('temporal'), 'history.db');
   const server = await startTemporalServer({
     binary: temporalBinary(),
     logFile: `${dbFile}.log`,
     dbFile,
     ...(previous ? { ports: previous.server.ports } : {}),
+    ...options,
   });
   cleanups.push(() => server.kill());
   return { dbFile, server };

@@ -14,6 +14,12 @@ export const WORKER = join(ROOT, 'dist/workers/worker.js');
 export const CLI = join(ROOT, 'dist/src/cli/main.js');
 export const FLIGHTS = join(ROOT, 'node_modules/vega-datasets/data/flights-3m.parquet');
 
+/** Pipeline modules in a folder of a user. */
+export async function writePipelines(folder: string, modules: Record<string, string>): Promise<void> {
+  await mkdir(join(folder, 'pipelines'), { recursive: true });
+  for (const [file, text] of Object.entries(modules)) await writeFile(join(folder, 'pipelines', file), text);
+}
+
 /** A user's project: a folder with pipelines in it, and a task queue of its own. */
 export interface Project {
   readonly folder: string;
@@ -31,7 +37,7 @@ export async function project(
   options: { address?: string; env?: Record<string, string> } = {},
 ): Promise<Project> {
   const folder = await temporaryFolder(name);
-  await Promise.all([mkdir(join(folder, 'pipelines')), mkdir(join(folder, 'fired'))]);
+  await Promise.all([writePipelines(folder, {}), mkdir(join(folder, 'fired'))]);
   const taskQueue = `${name}-${process.pid}-${Date.now().toString(36)}-${++projects}`;
   return {
     folder,

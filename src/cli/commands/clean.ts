@@ -13,7 +13,10 @@ export async function cleanCommand(session: Session): Promise<void> {
   try {
     await session.withClient(async (sluice) => {
       const { runs, tables } = await collectEndedRuns(database, (workflowId, runKey) => isClosed(sluice.temporal, workflowId, runKey));
-      session.output.result({ runs, tables }, runs === 0 ? 'Nothing to collect.' : `Collected ${plural(runs, 'run')}: ${plural(tables, 'table')} dropped.`);
+      session.output.result(
+        { runs, tables },
+        runs === 0 ? 'Nothing to collect.' : `Collected ${plural(runs, 'run')}: ${plural(tables, 'table')} dropped.`,
+      );
     });
   } finally {
     await database.close();

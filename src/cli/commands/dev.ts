@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startStack, stopStack, type Stack } from '../../local/stack.ts';
 import { startWorkerPool, type WorkerPool } from '../../../workers/pool.ts';
+import { type Stack, startStack, stopStack } from '../../local/stack.ts';
 import { attendRun, startedText } from '../attend-run.ts';
 import { Interrupted } from '../exit-status.ts';
 import { plural } from '../format.ts';
@@ -37,7 +37,8 @@ export async function devCommand(session: Session, options: DevOptions): Promise
     let summary: SummaryJson | null = null;
     let kept = false;
     try {
-      if (stack.database.process && (await seedSamples(stack.database.url, session.cwd))) display.note('The samples for the example pipelines are in the schema "samples".');
+      if (stack.database.process && (await seedSamples(stack.database.url, session.cwd)))
+        display.note('The samples for the example pipelines are in the schema "samples".');
       parts.pool = await startWorkers(session, stack, options.workers, display, interrupts);
       if (prepared) {
         summary = await runOnce(session, stack, prepared, options, display, interrupts);
@@ -65,7 +66,13 @@ async function start(interrupts: Interrupts, display: ProgressDisplay): Promise<
   }
 }
 
-async function startWorkers(session: Session, stack: Stack, count: number, display: ProgressDisplay, interrupts: Interrupts): Promise<WorkerPool> {
+async function startWorkers(
+  session: Session,
+  stack: Stack,
+  count: number,
+  display: ProgressDisplay,
+  interrupts: Interrupts,
+): Promise<WorkerPool> {
   const pool = startWorkerPool({
     entry: workerEntry,
     count,
@@ -96,7 +103,9 @@ async function runOnce(
     return await attendRun(sluice, run, display, { signal: interrupts.signal, database: databaseOf(stack) });
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
-    throw new Interrupted(`stopped in the middle of ${run.id}. It goes on where it was when the stack is up again: the same command, or "sluice dev".`);
+    throw new Interrupted(
+      `stopped in the middle of ${run.id}. It goes on where it was when the stack is up again: the same command, or "sluice dev".`,
+    );
   }
 }
 
@@ -117,9 +126,12 @@ async function stayUp(session: Session, stack: Stack, workers: number, interrupt
 
 function answer(session: Session, stack: Stack, summary: SummaryJson, kept: boolean): void {
   session.output.result(summary, () => {
-    if (kept) return `${summaryText(summary)}\nTemporal and the database stay up. "sluice dev" starts workers again, "sluice dev --stop" stops everything.`;
+    if (kept)
+      return `${summaryText(summary)}\nTemporal and the database stay up. "sluice dev" starts workers again, "sluice dev --stop" stops everything.`;
     const stopped = stack.temporal.started || stack.database.started;
-    return stopped ? `${summaryText(summary)}\nStopped; data and history are in ${STATE_FOLDER}/. With --keep they stay up to look at.` : summaryText(summary);
+    return stopped
+      ? `${summaryText(summary)}\nStopped; data and history are in ${STATE_FOLDER}/. With --keep they stay up to look at.`
+      : summaryText(summary);
   });
 }
 

@@ -19,7 +19,10 @@ export async function initCommand(session: Session, wanted: string | undefined):
   const table = found.table ?? EXAMPLE;
   const name = wanted ?? nameFor(table);
   if (!/^[a-z][a-z0-9_-]{0,62}$/.test(name)) {
-    throw new PermanentError('WrongUsage', `"${name}" cannot be the name of a pipeline: lower case letters, digits, "-" and "_", beginning with a letter.`);
+    throw new PermanentError(
+      'WrongUsage',
+      `"${name}" cannot be the name of a pipeline: lower case letters, digits, "-" and "_", beginning with a letter.`,
+    );
   }
   const file = join(session.pipelines, `${name}.ts`);
   await mkdir(session.pipelines, { recursive: true });
@@ -27,10 +30,17 @@ export async function initCommand(session: Session, wanted: string | undefined):
     await writeFile(file, moduleText(name, table), { flag: 'wx' });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    throw new PermanentError('FileExists', `${file} is there already and is left as it is. Choose another name: sluice init NAME`, { cause: error });
+    throw new PermanentError('FileExists', `${file} is there already and is left as it is. Choose another name: sluice init NAME`, {
+      cause: error,
+    });
   }
-  const first = found.table ? `It copies your table ${table.name} to ${table.name}_copy.` : `It copies a table "orders": put the name and the key of yours in. (${found.why})`;
-  session.output.result({ file, pipeline: name, table: found.table?.name ?? null }, [`Wrote ${file}. ${first}`, ...nextSteps(session, name)].join('\n'));
+  const first = found.table
+    ? `It copies your table ${table.name} to ${table.name}_copy.`
+    : `It copies a table "orders": put the name and the key of yours in. (${found.why})`;
+  session.output.result(
+    { file, pipeline: name, table: found.table?.name ?? null },
+    [`Wrote ${file}. ${first}`, ...nextSteps(session, name)].join('\n'),
+  );
 }
 
 function nextSteps(session: Session, name: string): string[] {
@@ -53,7 +63,11 @@ export default definePipeline({
 
 function nameFor(table: Table): string {
   const short = table.name.split('.').at(-1) ?? table.name;
-  const tidy = short.toLowerCase().replace(/[^a-z0-9_-]/g, '_').replace(/^[^a-z]+/, '').slice(0, 58);
+  const tidy = short
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]/g, '_')
+    .replace(/^[^a-z]+/, '')
+    .slice(0, 58);
   return `${tidy || 'table'}_copy`;
 }
 

@@ -26,7 +26,12 @@ export async function pipelinesCommand(session: Session): Promise<ExitStatus> {
           ? `No pipelines in ${session.pipelines}. "sluice init" writes one.`
           : table(
               ['PIPELINE', 'PARAMETERS', 'FILE', 'DESCRIPTION'],
-              all.map(({ pipeline, file }) => [pipeline.name, Object.keys(pipeline.params.shape).join(', ') || '-', file, clip(pipeline.description, 70)]),
+              all.map(({ pipeline, file }) => [
+                pipeline.name,
+                Object.keys(pipeline.params.shape).join(', ') || '-',
+                file,
+                clip(pipeline.description, 70),
+              ]),
             ),
         ...problems.map(({ error }) => `Not used: ${error.message}`),
       ].join('\n'),

@@ -27,7 +27,9 @@ export async function runCommand(session: Session, pipeline: string, options: Ru
       output.result(summary, () => summaryText(summary));
     } catch (error) {
       if (!(error instanceof Interrupted)) throw error;
-      throw new Interrupted(`no longer waiting; ${run.id} goes on. "sluice show ${run.id}" says how it goes, "sluice cancel ${run.id}" ends it.`);
+      throw new Interrupted(
+        `no longer waiting; ${run.id} goes on. "sluice show ${run.id}" says how it goes, "sluice cancel ${run.id}" ends it.`,
+      );
     } finally {
       display.stop();
       interrupts.release();

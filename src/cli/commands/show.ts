@@ -1,8 +1,8 @@
 import { type PendingActivity, pendingOfRun } from '../../client/live-progress.ts';
+import { RunFailedError } from '../../client/run-failed-error.ts';
 import type { RunHandle } from '../../client/run-handle.ts';
 import type { ListedStatus } from '../../client/run-info.ts';
 import { workflowUrl } from '../../client/web-ui.ts';
-import { RunFailedError } from '../../client/errors.ts';
 import type { Progress, RunSummary } from '../../contracts/run.ts';
 import { describeError } from '../../errors.ts';
 import { clip, count, duration, instant, plural, table } from '../format.ts';
@@ -83,7 +83,10 @@ function text(
   const seconds = (Date.parse(answer.closedAt ?? new Date().toISOString()) - Date.parse(answer.startedAt)) / 1000;
   const lines: [string, string][] = [
     ['pipeline', answer.pipeline + params],
-    ['started', `${instant(new Date(answer.startedAt))} UTC, ${answer.closedAt ? `ended after ${duration(seconds)}` : `${duration(seconds)} ago`}`],
+    [
+      'started',
+      `${instant(new Date(answer.startedAt))} UTC, ${answer.closedAt ? `ended after ${duration(seconds)}` : `${duration(seconds)} ago`}`,
+    ],
   ];
   if (answer.source && answer.target) lines.push(['moves', `${answer.source} → ${answer.target}`]);
   if (progress) lines.push(['stages', stagesText(progress, answer.closedAt !== null)]);
@@ -91,7 +94,10 @@ function text(
   if (ledger) lines.push(['partitions', countsText(ledger.partitionCounts)]);
   if (ledger && ledger.quarantine.length > 0) {
     const rowsQuarantined = ledger.quarantine.reduce((sum, each) => sum + each.rows, 0);
-    lines.push(['quarantine', `${quarantineText({ rowsQuarantined, quarantine: ledger.quarantine })}; select * from sluice.quarantine where run_key = '${ledger.runKey}'`]);
+    lines.push([
+      'quarantine',
+      `${quarantineText({ rowsQuarantined, quarantine: ledger.quarantine })}; select * from sluice.quarantine where run_key = '${ledger.runKey}'`,
+    ]);
   }
   for (const each of answer.stopped) lines.push(['stopped', `${each.name}: ${each.reason}`]);
   for (const each of pending) lines.push([each.attempt > 1 && each.state === 'scheduled' ? 'waits' : 'works', activityText(each)]);
@@ -99,7 +105,7 @@ function text(
   if (ledgerProblem) lines.push(['ledger', `cannot be read: ${ledgerProblem}`]);
   lines.push(['next', answer.next]);
   if (answer.webUi) lines.push(['Web UI', answer.webUi]);
-  const details = ledger && ledger.partitions.some((each) => each.status !== 'loaded') ? `\n\n${partitionsTable(ledger)}` : '';
+  const details = ledger?.partitions.some((each) => each.status !== 'loaded') ? `\n\n${partitionsTable(ledger)}` : '';
   return [`${answer.run}: ${answer.status}`, ...lines.map(([name, said]) => `  ${name.padEnd(10)}  ${said}`)].join('\n') + details;
 }
 
@@ -113,7 +119,9 @@ function stagesText({ stage, partitions }: Progress, ended: boolean): string {
     .map((each, index) => {
       if (index < at) return `${each} done`;
       if (index > at) return each;
-      return each === 'extract' ? `extract ${count(partitions.extracted)} of ${plural(partitions.planned, 'partition')} ${here}` : `${each} ${here}`;
+      return each === 'extract'
+        ? `extract ${count(partitions.extracted)} of ${plural(partitions.planned, 'partition')} ${here}`
+        : `${each} ${here}`;
     })
     .join(', ');
 }
@@ -129,7 +137,11 @@ function rowsText(progress: Progress | null, summary: RunSummary | null): string
 }
 
 function countsText(counts: Readonly<Record<string, number>>): string {
-  return Object.entries(counts).map(([status, number]) => `${count(number)} ${status}`).join(', ') || 'none';
+  return (
+    Object.entries(counts)
+      .map(([status, number]) => `${count(number)} ${status}`)
+      .join(', ') || 'none'
+  );
 }
 
 function partitionsTable({ partitions }: LedgerRun): string {
@@ -140,7 +152,9 @@ function partitionsTable({ partitions }: LedgerRun): string {
 }
 
 function activityText(each: PendingActivity): string {
-  const what = each.heartbeat ? `copy ${each.heartbeat.partition}: ${plural(each.heartbeat.rowsRead, 'row')} in ${plural(each.heartbeat.chunks, 'chunk')}` : each.type;
+  const what = each.heartbeat
+    ? `copy ${each.heartbeat.partition}: ${plural(each.heartbeat.rowsRead, 'row')} in ${plural(each.heartbeat.chunks, 'chunk')}`
+    : each.type;
   const where = each.state === 'started' && each.worker ? ` on ${each.worker}` : '';
   if (each.attempt === 1 && !each.lastFailure) return `${what}${where}${each.state === 'scheduled' ? ', not taken by a worker yet' : ''}`;
   const wait = each.nextAttemptAt ? Math.max(0, (each.nextAttemptAt.getTime() - Date.now()) / 1000) : 0;
@@ -170,4 +184,3 @@ async function endOf(run: RunHandle): Promise<{ summary: RunSummary | null; reas
 function isOpen(status: ListedStatus): boolean {
   return status === 'planning' || status === 'running' || status === 'paused';
 }
-

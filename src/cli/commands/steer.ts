@@ -6,7 +6,8 @@ export type Steering = 'pause' | 'resume' | 'cancel';
 const SAID: Record<Steering, (run: string) => string> = {
   pause: (run) => `${run} pauses after the chunks in flight. "sluice resume ${run}" lets it go on.`,
   resume: (run) => `${run} goes on.`,
-  cancel: (run) => `${run} has been asked to stop. A commit that is under way is not interrupted, else the target stays as it was; "sluice show ${run}" says how it ended.`,
+  cancel: (run) =>
+    `${run} has been asked to stop. A commit that is under way is not interrupted, else the target stays as it was; "sluice show ${run}" says how it ended.`,
 };
 
 /** `sluice pause|resume|cancel RUN` */

@@ -64,13 +64,6 @@ export function planBinaryChecks(relation: Relation, request: TransferRequest, w
   return { looks, columns };
 }
 
-/** As {@link planBinaryChecks}, where the plan has seen that it can be done. */
-export function compileBinaryChecks(relation: Relation, request: TransferRequest, where: string): BinaryChecks | null {
-  const checks = planBinaryChecks(relation, request, where);
-  if (checks instanceof NeedsRecords) throw new Error(`rows were to be checked in binary, but ${checks.because}`);
-  return checks;
-}
-
 interface SentType {
   /** Internal name: `int4`, `timestamptz`; `text` for enums. */
   readonly name: string;

@@ -1,7 +1,7 @@
 /** A chunk as the bytes of a COPY, untouched, or with the row schema's checks made on the way. */
 import { PermanentError } from '../../errors.ts';
 import type { ChunkEnd, CopyChunk, CopyRequest, RejectedRow } from '../source.ts';
-import { compileBinaryChecks } from './binary-checks.ts';
+import { type BinaryChecks, NeedsRecords, planBinaryChecks } from './binary-checks.ts';
 import { checkBinaryRows } from './binary-rows.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { type Database, quoteName } from './database.ts';
@@ -34,11 +34,12 @@ export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
       const names = request.columns.map((column) => column.name);
       await requireReadable(transaction, relation, config, names, database.label);
       const range = await findChunk(transaction, relation, request, database.label);
-      const statement = copyStatement(relation, request, range.where, database.label);
-
       const start = readPosition(request.position);
-      const checks = request.transfer === 'binary' ? compileBinaryChecks(relation, request, database.label) : null;
+      const checks = checksOf(relation, request, database.label);
       const rejected: RejectedRow[] = [];
+      // Only rows that may be refused are numbered, and have to come in the same order again.
+      const rows = `${range.where}${checks ? range.orderBy : ''}`;
+      const statement = copyStatement(relation, request, rows, database.label);
       const pieces = measured(transaction.copy(statement));
       if (checks) yield* checkBinaryRows(pieces, checks, start.rows, rejected);
       else yield* pieces;
@@ -67,6 +68,16 @@ export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
       return end;
     },
   };
+}
+
+/** The table may have changed since the transfer was chosen: a column that may be null now has to be looked at. */
+function checksOf(relation: Relation, request: CopyRequest, label: string): BinaryChecks | null {
+  const checks = planBinaryChecks(relation, request, label);
+  if (checks === null || (request.transfer === 'binary' && !(checks instanceof NeedsRecords))) return checks;
+  throw new PermanentError(
+    'SourceChanged',
+    `${label}: the columns of ${relation.label} are not as planned: the rows have to be looked at one by one now. Start a new run.`,
+  );
 }
 
 function copyStatement(relation: Relation, request: CopyRequest, where: string, label: string): string {

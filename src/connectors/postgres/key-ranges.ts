@@ -41,12 +41,7 @@ export function readPosition(position: ChunkRequest['position']): ChunkPosition 
 }
 
 /** Finds the end of the chunk in the transaction that will read it. */
-export async function findChunk(
-  transaction: ReadTransaction,
-  relation: Relation,
-  request: Bounds,
-  where: string,
-): Promise<ChunkRange> {
+export async function findChunk(transaction: ReadTransaction, relation: Relation, request: Bounds, where: string): Promise<ChunkRange> {
   const { partition, window } = request;
   const order = orderColumns(relation, window);
   const inside = partitionCondition(relation, partition.filter, window, where);
@@ -58,8 +53,9 @@ export async function findChunk(
   const orderBy = ` order by ${columns}`;
   const rows = chunkRows(request, start.rowBytes ?? relation.rowBytes);
   const found = await transaction.query<{ values: string[] }>(
-    `select array[${order.map((name) => `${quoteName(name)}::text`).join(', ')}] as values
-     from (select ${columns} from ${relation.from} where ${rest}${orderBy} offset ${rows - 1} limit 2) as ends${orderBy}`,
+    `select array[${order.map((name) => `ends.${quoteName(name)}::text`).join(', ')}] as values
+     from (select ${columns} from ${relation.from} where ${rest}${orderBy} offset ${rows - 1} limit 2) as ends
+     order by ${order.map((name) => `ends.${quoteName(name)}`).join(', ')}`,
   );
   const end = found[0]?.values;
   // One row more tells whether this chunk is the last, without reading an empty one.

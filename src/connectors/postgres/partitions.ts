@@ -118,7 +118,7 @@ async function* datePartitions(
             (case when isfinite(unit) then ${start} else unit::${type} end)::text as from,
             (case when isfinite(unit) then ${end} end)::text as to, not isfinite(unit) as endless, rows::text as rows
      from (select date_trunc('${unit}', ${value}) as unit, count(*) as rows from ${relation.from} where ${inside} group by 1) as units
-     order by unit nulls last`,
+     order by units.unit nulls last`,
   );
   for await (const page of pages) {
     for (const row of page) {
@@ -143,8 +143,9 @@ async function* valuePartitions(
   }
   const name = quoteName(column);
   const pages = transaction.pages<{ value: string | null; rows: string }>(
-    `select (${name})::text as value, count(*)::text as rows from ${relation.from}
-     where ${windowCondition(relation, window, where)} group by ${name} order by ${name} nulls last`,
+    `select found.item::text as value, found.number::text as rows
+     from (select ${name} as item, count(*) as number from ${relation.from} where ${windowCondition(relation, window, where)} group by ${name}) as found
+     order by found.item nulls last`,
   );
   for await (const page of pages) {
     for (const { value, rows } of page) yield planned(valueName(column, value), { kind: 'equals', column, value }, Number(rows));
@@ -166,28 +167,25 @@ async function* rangePartitions(
   columnOf(relation, column, where);
   const name = quoteName(column);
   const inside = windowCondition(relation, window, where);
-  // The first row of each range, and the row after the last of all, for the count.
-  const pages = transaction.pages<{ value: string | null; place: string; total: string }>(
-    `select value::text as value, place::text as place, total::text as total
-     from (select ${name} as value, row_number() over (order by ${name}) as place, count(*) over () as total
-           from ${relation.from} where ${all([inside, `${name} is not null`])}) as rows
-     where (place - 1) % ${partitioning.rows} = 0 order by place`,
+  // Every so many rows, the place of the first row with this value: a value that fills more than a range is not divided.
+  const pages = transaction.pages<{ value: string; place: string; total: string }>(
+    `select rows.value::text as value, rows.place::text as place, rows.total::text as total
+     from (select ${name} as value, rank() over ordered as place, row_number() over ordered as number, count(*) over () as total
+           from ${relation.from} where ${all([inside, `${name} is not null`])} window ordered as (order by ${name})) as rows
+     where (rows.number - 1) % ${partitioning.rows} = 0 order by rows.number`,
   );
-  let open: { value: string | null; position: number } | null = null;
+  let open = null as { from: string | null; place: number } | null;
   let total = 0;
-  let previous: string | null = null;
   for await (const page of pages) {
     for (const row of page) {
       total = Number(row.total);
-      // A value that fills more than a range is not divided.
-      if (open && row.value === previous) continue;
-      const position = Number(row.place);
-      if (open) yield range(open.value, row.value, position - open.position);
-      open = { value: open ? row.value : null, position };
-      previous = row.value;
+      const place = Number(row.place);
+      if (open?.place === place) continue;
+      if (open) yield range(open.from, row.value, place - open.place);
+      open = { from: open ? row.value : null, place };
     }
   }
-  if (open) yield range(open.value, null, total - open.position + 1);
+  if (open) yield range(open.from, null, total - open.place + 1);
 
   if (columnOf(relation, column, where).notNull) return;
   const [nulls] = await transaction.query<{ rows: string }>(

@@ -3,6 +3,7 @@ import { PermanentError } from '../../errors.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { type Database, quoteName, quoteTable } from './database.ts';
 import type { ReadTransaction } from './read-transaction.ts';
+import { requireSchemaGrants, schemaOf } from './schema-grants.ts';
 import { type PostgresColumn, queryColumns, tableColumns } from './types.ts';
 
 export interface Relation {
@@ -25,6 +26,7 @@ interface TableRow {
   readonly oid: number | null;
   readonly kind: string;
   readonly readable: boolean;
+  readonly lockable: boolean;
   readonly role: string;
   readonly rows: number | null;
   readonly bytes: number | null;
@@ -54,9 +56,11 @@ async function readQuery(transaction: ReadTransaction, text: string): Promise<Re
 }
 
 async function readTable(transaction: ReadTransaction, where: string, table: string): Promise<Relation> {
+  const schema = schemaOf(table);
+  if (schema !== null) await requireSchemaGrants(transaction, where, schema, ['USAGE']);
   const [found] = await transaction.query<TableRow>(
     `select c.oid::int8::float8 as oid, c.relkind as kind, current_user::text as role,
-            has_table_privilege(c.oid, 'SELECT') or has_any_column_privilege(c.oid, 'SELECT') as readable,
+            has_any_column_privilege(c.oid, 'SELECT') as readable, has_table_privilege(c.oid, 'SELECT') as lockable,
             case when c.relkind in ('r', 'm') and c.reltuples > 0 then c.reltuples::float8 end as rows,
             case when c.relkind in ('r', 'm') and c.reltuples > 0 then pg_table_size(c.oid)::float8 / c.reltuples end as bytes,
             (select array_agg(a.attname::text order by k.place)
@@ -77,7 +81,8 @@ async function readTable(transaction: ReadTransaction, where: string, table: str
     key: found.key ?? [],
     rowBytes: found.bytes,
     rowsEstimated: found.rows,
-    lock: ['r', 'p', 'v'].includes(found.kind) ? table : null,
+    // LOCK TABLE asks for the grant on the whole table; a role that may read some columns does without.
+    lock: found.lockable && ['r', 'p', 'v'].includes(found.kind) ? table : null,
   };
 }
 

@@ -52,6 +52,7 @@ class PostgresSource implements Source {
   }
 
   async describe(signal: AbortSignal): Promise<SourceDescription> {
+    await this.#database.requireVersion();
     const relation = await this.#relation(signal);
     const columns = relation.columns.filter((column) => column.readable);
     return {

@@ -83,22 +83,24 @@ interface TypeRow {
   readonly labels: string[] | null;
 }
 
+const IS_ARRAY = `t.typelem <> 0 and t.typlen = -1 and t.typcategory = 'A'`;
+/** The type that a type is made of. */
+const INSIDE = `case when t.typtype = 'd' then t.typbasetype
+  when t.typtype in ('r', 'm') then (select r.rngsubtype from pg_range r where t.oid in (r.rngtypid, r.rngmultitypid))
+  when ${IS_ARRAY} then t.typelem end`;
+
 async function withTypes(database: Queryable, columns: readonly ColumnRow[]): Promise<PostgresColumn[]> {
   const rows = await database.query<TypeRow>(
-    `with recursive inside as (
-       select t.oid as type,
-              case when t.typtype = 'd' then t.typbasetype
-                   when t.typtype in ('r', 'm') then (select r.rngsubtype from pg_range r where t.oid in (r.rngtypid, r.rngmultitypid))
-                   when t.typelem <> 0 and t.typlen = -1 and t.typcategory = 'A' then t.typelem end as inside
-       from pg_type t
-     ), needed as (
-       select unnest($1::oid[]) as type union select i.inside from needed n join inside i on i.type = n.type where i.inside is not null
+    `with recursive needed as (
+       select t.oid, ${INSIDE} as inside from pg_type t where t.oid = any ($1::oid[])
+       union
+       select t.oid, ${INSIDE} from needed n join pg_type t on t.oid = n.inside
      )
      select t.oid::int8::text as oid, t.typname as name, format_type(t.oid, -1) as castname, t.typtype as kind,
-            t.typelem <> 0 and t.typlen = -1 and t.typcategory = 'A' as isarray, t.typsend <> 0 and t.typreceive <> 0 as hasbinary,
-            i.inside::int8::text as inner, t.typnotnull as notnull,
-            (select array_agg(e.enumlabel::text order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid) as labels
-     from needed n join pg_type t on t.oid = n.type join inside i on i.type = t.oid`,
+            ${IS_ARRAY} as isarray, t.typsend <> 0 and t.typreceive <> 0 as hasbinary, n.inside::int8::text as inner, t.typnotnull as notnull,
+            case when t.typtype = 'e' then
+              (select array_agg(e.enumlabel::text order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid) end as labels
+     from needed n join pg_type t on t.oid = n.oid`,
     [[...new Set(columns.map((column) => column.oid))]],
   );
   const found = new Map(rows.map((row) => [row.oid, row]));
@@ -144,7 +146,8 @@ export function hasPortableBinary(type: PostgresType): boolean {
     case 'm':
       return type.oid < FIRST_OWN_OID && type.inner !== null && hasPortableBinary(type.inner);
     case 'b':
-      if (type.oid >= FIRST_OWN_OID || /^reg/.test(type.name)) return false;
+      // The receive function of tsquery refuses the empty query that its send function writes.
+      if (type.oid >= FIRST_OWN_OID || /^reg/.test(type.name) || type.name === 'tsquery') return false;
       return type.inner === null || hasPortableBinary(type.inner);
     default:
       return false;

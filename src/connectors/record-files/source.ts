@@ -40,6 +40,7 @@ export class RecordFileSource implements Source {
     return {
       label: `${pattern} (${files.length === 1 ? '1 file' : `${files.length} files`})`,
       columns: [...names].map((name): SourceColumn => ({ name, sqlType: null, nullable: true })),
+      sampled: this.#format.sampledRecords !== undefined,
       key: [],
     };
   }

@@ -17,15 +17,24 @@ afterEach(async () => {
   await server.requireNoLeaks();
 });
 
-async function copied(options: PostgresSourceOptions, read: { maxRows?: number; maxBytes?: number; between?: (chunk: number) => Promise<void> }) {
+async function copied(
+  options: PostgresSourceOptions,
+  read: { maxRows?: number; maxBytes?: number; between?: (chunk: number) => Promise<void> },
+) {
   const source = server.source(options);
   const columns = await columnsOf(source);
-  await server.sql(`drop table if exists arrived; create table arrived (${columns.map(({ name, sqlType }) => `"${name}" ${sqlType}`).join(', ')})`);
+  await server.sql(
+    `drop table if exists arrived; create table arrived (${columns.map(({ name, sqlType }) => `"${name}" ${sqlType}`).join(', ')})`,
+  );
   return await readCopies(source, 'binary', { columns, ...read }, copyInto(client, 'arrived'));
 }
 
 const same = async (table: string) =>
-  (await server.sql<{ n: number }>(`select count(*)::int as n from ((table ${table} except all table arrived) union all (table arrived except all table ${table})) d`))[0]?.n;
+  (
+    await server.sql<{ n: number }>(
+      `select count(*)::int as n from ((table ${table} except all table arrived) union all (table arrived except all table ${table})) d`,
+    )
+  )[0]?.n;
 
 describe('chunks by key', () => {
   beforeAll(async () => {
@@ -41,14 +50,9 @@ describe('chunks by key', () => {
   });
 
   it.each([1, 2, 3, 7, 99, 100, 101, 1000])('gives each row once in chunks of %i rows', async (maxRows) => {
-    for (const [table, count] of [
-      ['one', 100],
-      ['two', 200],
-      ['odd', 65],
-    ] as const) {
+    for (const table of ['one', 'two', 'odd']) {
       const { rows, chunks } = await copied({ table }, { maxRows });
       const [row] = await server.sql<{ n: number }>(`select count(*)::int as n from ${table}`);
-      expect(row?.n).toBeGreaterThanOrEqual(Math.min(count, row?.n ?? 0));
       expect({ table, rows, differences: await same(table) }).toEqual({ table, rows: row?.n, differences: 0 });
       // The end is seen without an empty chunk.
       expect(chunks).toBe(Math.ceil((row?.n ?? 0) / maxRows));
@@ -94,19 +98,26 @@ describe('chunks by key', () => {
 
 describe('while others write', () => {
   it('reads a row that is present throughout exactly once', async () => {
-    await server.sql(`create table live (id int primary key, note text); insert into live select g * 10, 'first' from generate_series(1, 500) g`);
+    await server.sql(
+      `create table live (id int primary key, note text); insert into live select g * 10, 'first' from generate_series(1, 500) g`,
+    );
     let made = 0;
-    await copied({ table: 'live' }, {
-      maxRows: 37,
-      between: async (chunk) => {
-        // Rows move in the heap; some come and go on both sides of the chunk's end.
-        await server.sql(`update live set note = 'changed ' || $1 where id % 10 = 0`, [chunk]);
-        await server.sql('insert into live select g * 10 + $1, \'new\' from generate_series(1, 500, 50) g on conflict do nothing', [1 + (chunk % 9)]);
-        await server.sql('delete from live where id % 10 = $1', [1 + ((chunk + 5) % 9)]);
-        await server.sql('vacuum live');
-        made++;
+    await copied(
+      { table: 'live' },
+      {
+        maxRows: 37,
+        between: async (chunk) => {
+          // Rows move in the heap; some come and go on both sides of the chunk's end.
+          await server.sql(`update live set note = 'changed ' || $1 where id % 10 = 0`, [chunk]);
+          await server.sql("insert into live select g * 10 + $1, 'new' from generate_series(1, 500, 50) g on conflict do nothing", [
+            1 + (chunk % 9),
+          ]);
+          await server.sql('delete from live where id % 10 = $1', [1 + ((chunk + 5) % 9)]);
+          await server.sql('vacuum live');
+          made++;
+        },
       },
-    });
+    );
     expect(made).toBeGreaterThan(10);
     const [row] = await server.sql('select count(*)::int as rows, count(distinct id)::int as ids from arrived where id % 10 = 0');
     expect(row).toEqual({ rows: 500, ids: 500 });
@@ -122,7 +133,17 @@ describe('while others write', () => {
     const [partition] = await plan(source, { columns });
     const other = await server.connect();
     await other.query('begin; alter table rewritten alter v type bigint');
-    const chunk = await source.readCopy?.({ partition: partition as never, columns, schema: [], transfer: 'binary', window: null, position: null, maxRows: 100, maxBytes: 1e6, signal: never });
+    const chunk = await source.readCopy?.({
+      partition: partition as never,
+      columns,
+      schema: [],
+      transfer: 'binary',
+      window: null,
+      position: null,
+      maxRows: 100,
+      maxBytes: 1e6,
+      signal: never,
+    });
     const reading = (async () => {
       for await (const _ of chunk?.bytes ?? []);
       return chunk?.end().rowsRead;
@@ -139,7 +160,9 @@ describe('a reading that does not come to its end', () => {
     { name: 'note', sqlType: 'text' },
   ];
   beforeAll(async () => {
-    await server.sql(`create table large (id int primary key, note text); insert into large select g, repeat(md5(g::text), 20) from generate_series(1, 100000) g`);
+    await server.sql(
+      `create table large (id int primary key, note text); insert into large select g, repeat(md5(g::text), 20) from generate_series(1, 100000) g`,
+    );
   });
 
   async function openChunk(signal: AbortSignal) {
@@ -148,7 +171,12 @@ describe('a reading that does not come to its end', () => {
     const request = { partition: partition as never, window: null, position: null, maxRows: 1e6, maxBytes: 1e12, signal };
     return { source, request };
   }
-  const busy = async () => (await server.sql<{ n: number }>(`select count(*)::int as n from pg_stat_activity where application_name = 'sluice' and state <> 'idle'`))[0]?.n;
+  const busy = async () =>
+    (
+      await server.sql<{ n: number }>(
+        `select count(*)::int as n from pg_stat_activity where application_name = 'sluice' and state <> 'idle'`,
+      )
+    )[0]?.n;
 
   it('gives the connection back when the reader stops', async () => {
     const { source, request } = await openChunk(never);
@@ -170,7 +198,11 @@ describe('a reading that does not come to its end', () => {
     controller.abort(reason);
     for (let tries = 0; (await busy()) !== 0 && tries < 100; tries++) await delay(20);
     expect(await busy()).toBe(0);
-    await expect((async () => { for (;;) if ((await iterator?.next())?.done) break; })()).rejects.toBe(reason);
+    await expect(
+      (async () => {
+        for (;;) if ((await iterator?.next())?.done) break;
+      })(),
+    ).rejects.toBe(reason);
   });
 
   it('ends a statement that is running on the server when it is aborted', async () => {
@@ -179,7 +211,9 @@ describe('a reading that does not come to its end', () => {
     const partition = { name: 'all', filter: { kind: 'all' as const }, bounds: null, rowsExpected: null };
     const request = { partition, window: null, position: null, maxRows: 10, maxBytes: 1e6, signal: controller.signal };
     const chunk = await source.readCopy?.({ ...request, columns: [{ name: 'id', sqlType: 'integer' }], schema: [], transfer: 'binary' });
-    const reading = (async () => { for await (const _ of chunk?.bytes ?? []); })();
+    const reading = (async () => {
+      for await (const _ of chunk?.bytes ?? []);
+    })();
     await delay(500);
     expect(await busy()).toBe(1);
     controller.abort(new Error('cancelled'));
@@ -195,7 +229,11 @@ describe('a reading that does not come to its end', () => {
     const iterator = chunk?.bytes[Symbol.asyncIterator]();
     await iterator?.next();
     await server.sql(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sluice'`);
-    await expect((async () => { for (;;) if ((await iterator?.next())?.done) break; })()).rejects.toMatchObject({ kind: 'transient', blameless: true });
+    await expect(
+      (async () => {
+        for (;;) if ((await iterator?.next())?.done) break;
+      })(),
+    ).rejects.toMatchObject({ kind: 'transient', blameless: true });
   });
 
   it('holds nothing before it is read', async () => {
@@ -208,6 +246,10 @@ describe('a reading that does not come to its end', () => {
   it('refuses to start when it is aborted already', async () => {
     const { source, request } = await openChunk(AbortSignal.abort(new Error('too late')));
     const chunk = await source.readCopy?.({ ...request, columns, schema: [], transfer: 'binary' });
-    await expect((async () => { for await (const _ of chunk?.bytes ?? []); })()).rejects.toThrow('too late');
+    await expect(
+      (async () => {
+        for await (const _ of chunk?.bytes ?? []);
+      })(),
+    ).rejects.toThrow('too late');
   });
 });

@@ -8,7 +8,15 @@ import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { PostgresSourceOptions } from '../../../src/connectors/postgres/config.ts';
 import { createPostgresSource } from '../../../src/connectors/postgres/source.ts';
-import type { CopyChunk, CursorWindow, Partitioning, PlannedPartition, RejectedRow, Source, SourceRecord } from '../../../src/connectors/source.ts';
+import type {
+  CopyChunk,
+  CursorWindow,
+  Partitioning,
+  PlannedPartition,
+  RejectedRow,
+  Source,
+  SourceRecord,
+} from '../../../src/connectors/source.ts';
 import type { Json } from '../../../src/contracts/run.ts';
 import { type PostgresServer, startPostgresServer } from '../../../src/local/postgres-server.ts';
 import type { ColumnType } from '../../../src/validation/row-schema.ts';
@@ -63,9 +71,12 @@ export async function startSourceServer(settings: Readonly<Record<string, string
       const open = sources;
       sources = [];
       const closed = Promise.all(open.map((source) => source.close())).then(() => true);
-      if (!(await Promise.race([closed, delay(5_000, false, { ref: false })]))) throw new Error('a source does not close: it leaked a connection');
+      if (!(await Promise.race([closed, delay(5_000, false, { ref: false })])))
+        throw new Error('a source does not close: it leaked a connection');
       for (const deadline = Date.now() + 5_000; ; await delay(20)) {
-        const { rows } = await pool.query<{ left: string }>(`select count(*) as left from pg_stat_activity where application_name = 'sluice'`);
+        const { rows } = await pool.query<{ left: string }>(
+          `select count(*) as left from pg_stat_activity where application_name = 'sluice'`,
+        );
         if (rows[0]?.left === '0') return;
         if (Date.now() > deadline) throw new Error(`${rows[0]?.left} connections of the source are still open`);
       }
@@ -92,12 +103,18 @@ export interface ReadOptions {
   readonly between?: (chunk: number) => Promise<void>;
 }
 
-const requestOf = ({ window = null, maxRows = 1_000_000, maxBytes = 1e9, signal = never }: ReadOptions) => ({ window, maxRows, maxBytes, signal });
+const requestOf = ({ window = null, maxRows = 1_000_000, maxBytes = 1e9, signal = never }: ReadOptions) => ({
+  window,
+  maxRows,
+  maxBytes,
+  signal,
+});
 
 export async function plan(source: Source, options: ReadOptions): Promise<PlannedPartition[]> {
   const { partitioning = { by: 'none' }, columns, window = null } = options;
   const partitions: PlannedPartition[] = [];
-  for await (const each of source.plan({ partitioning, columns: columns.map(({ name }) => name), window, signal: never })) partitions.push(each);
+  for await (const each of source.plan({ partitioning, columns: columns.map(({ name }) => name), window, signal: never }))
+    partitions.push(each);
   return partitions;
 }
 

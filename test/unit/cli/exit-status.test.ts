@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { exitStatusOf, Interrupted } from '../../../src/cli/exit-status.ts';
 import { Output } from '../../../src/cli/output.ts';
 import { runCli } from '../../../src/cli/run-cli.ts';
-import { RunFailedError } from '../../../src/client/errors.ts';
+import { RunFailedError } from '../../../src/client/run-failed-error.ts';
 import { PermanentError, TransientError } from '../../../src/errors.ts';
 
 it.each([

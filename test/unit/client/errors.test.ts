@@ -1,6 +1,7 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ActivityFailure, ApplicationFailure, CancelledFailure, ChildWorkflowFailure, TerminatedFailure } from '@temporalio/common';
-import { RunFailedError, runFailure } from '../../../src/client/errors.ts';
+import { runFailure } from '../../../src/client/errors.ts';
+import { RunFailedError } from '../../../src/client/run-failed-error.ts';
 
 const RETRY = 'NON_RETRYABLE_FAILURE' as const;
 const ended = (cause: Error) => new WorkflowFailedError('Workflow execution failed', cause, RETRY);
@@ -28,6 +29,10 @@ it('says what to do about a terminated run', () => {
 });
 
 it('says that Temporal does not answer', () => {
-  const unavailable = Object.assign(new Error('14 UNAVAILABLE: connect ECONNREFUSED'), { code: 14, details: 'connect ECONNREFUSED', metadata: {} });
+  const unavailable = Object.assign(new Error('14 UNAVAILABLE: connect ECONNREFUSED'), {
+    code: 14,
+    details: 'connect ECONNREFUSED',
+    metadata: {},
+  });
   expect(runFailure('a', unavailable)).toMatchObject({ code: 'TemporalUnreachable', kind: 'transient' });
 });

@@ -8,7 +8,7 @@ import { writeStack } from '../../../src/local/stack-file.ts';
 
 let stateDir = '';
 // A configuration file of the person who runs the tests is not meant.
-const nothing = { TEMPORAL_CONFIG_FILE: '/dev/null' };
+const nothing = { TEMPORAL_CONFIG_FILE: '/nowhere/temporal.toml' };
 
 beforeEach(async () => {
   stateDir = await mkdtemp(join(tmpdir(), 'sluice-settings-'));
@@ -45,7 +45,13 @@ it('takes the stack that runs in this folder', async () => {
 it('takes the environment before the stack, and options before the environment', async () => {
   await runningStack();
   const env = { ...nothing, TEMPORAL_ADDRESS: 'temporal:7233', TEMPORAL_NAMESPACE: 'orders', SLUICE_TASK_QUEUE: 'etl' };
-  expect(await temporalSettings({ env, stateDir })).toMatchObject({ address: 'temporal:7233', namespace: 'orders', taskQueue: 'etl', origin: 'environment', webUi: null });
+  expect(await temporalSettings({ env, stateDir })).toMatchObject({
+    address: 'temporal:7233',
+    namespace: 'orders',
+    taskQueue: 'etl',
+    origin: 'environment',
+    webUi: null,
+  });
   expect(await temporalSettings({ env, stateDir, address: 'other:7233', taskQueue: 'mine' })).toMatchObject({
     address: 'other:7233',
     taskQueue: 'mine',

@@ -62,7 +62,7 @@ test('any bytes, any sizes of chunks', async () => {
         });
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 30 },
   );
 });
 
@@ -125,6 +125,6 @@ test('the partitions of a plan have each record once', async () => {
         });
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
 });

@@ -107,6 +107,6 @@ test('any lines, any sizes of chunks', async () => {
         });
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 40 },
   );
 });

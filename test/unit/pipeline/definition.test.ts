@@ -31,22 +31,52 @@ describe('a pipeline with a mistake is refused, naming the place', () => {
         }),
       /pipeline "p": target\.key: column "id" is not in the output schema, which has: name\./,
     ],
-    ['an upsert without a key', () => definePipeline({ name: 'p', source, target: postgres({ table: 'copy', mode: 'upsert' }) }), /target: key: mode "upsert" needs a key/],
-    ['a table and a query', () => definePipeline({ name: 'p', source: postgres({ table: 'a', query: 'select 1' }), target }), /source: .*either a table or a query/],
+    [
+      'an upsert without a key',
+      () => definePipeline({ name: 'p', source, target: postgres({ table: 'copy', mode: 'upsert' }) }),
+      /target: key: mode "upsert" needs a key/,
+    ],
+    [
+      'a table and a query',
+      () => definePipeline({ name: 'p', source: postgres({ table: 'a', query: 'select 1' }), target }),
+      /source: .*either a table or a query/,
+    ],
     [
       'partitions replaced that rows cannot tell apart',
-      () => definePipeline({ name: 'p', source: csv({ files: 'a.csv' }), row, target: postgres({ table: 'copy', mode: 'replace', scope: 'partition' }) }),
+      () =>
+        definePipeline({
+          name: 'p',
+          source: csv({ files: 'a.csv' }),
+          row,
+          target: postgres({ table: 'copy', mode: 'replace', scope: 'partition' }),
+        }),
       /target\.scope: to replace the partitions loaded/,
     ],
-    ['a cursor that the row schema lacks', () => definePipeline({ name: 'p', source, row, target, incremental: { cursor: 'updated' } }), /incremental\.cursor: column "updated"/],
+    [
+      'a cursor that the row schema lacks',
+      () => definePipeline({ name: 'p', source, row, target, incremental: { cursor: 'updated' } }),
+      /incremental\.cursor: column "updated"/,
+    ],
     [
       'a cursor on files',
       () => definePipeline({ name: 'p', source: parquet({ files: 'a.parquet' }), row, target, incremental: { cursor: 'day' } }),
       /incremental: a parquet source has no cursor/,
     ],
-    ['a tolerance that is no share', () => definePipeline({ name: 'p', source, target, tolerate: { quarantined: '120%' } }), /tolerate\.quarantined: "120%" is neither/],
-    ['a range of no rows', () => definePipeline({ name: 'p', source, row, partitionBy: keyRange('id', 0), target }), /partitionBy: keyRange takes/],
-    ['a row count without bounds', () => definePipeline({ name: 'p', source, target, checks: [rowCount({})] }), /checks: rowCount needs min or max/],
+    [
+      'a tolerance that is no share',
+      () => definePipeline({ name: 'p', source, target, tolerate: { quarantined: '120%' } }),
+      /tolerate\.quarantined: "120%" is neither/,
+    ],
+    [
+      'a range of no rows',
+      () => definePipeline({ name: 'p', source, row, partitionBy: keyRange('id', 0), target }),
+      /partitionBy: keyRange takes/,
+    ],
+    [
+      'a row count without bounds',
+      () => definePipeline({ name: 'p', source, target, checks: [rowCount({})] }),
+      /checks: rowCount needs min or max/,
+    ],
   ];
 
   it.each(mistakes)('%s', (_, define, message) => {

@@ -59,23 +59,31 @@ describe('a module that cannot be built', () => {
 
   it('is told which package is not installed', async () => {
     expect(await message(`import left from '@pad/left/right';\nexport default left;`)).toContain(
-      'pipelines/orders.ts:1:17: Package "@pad/left/right" is not installed. Install it (npm install @pad/left)',
+      'pipelines/orders.ts:1:18: Package "@pad/left/right" is not installed. Install it (npm install @pad/left)',
     );
   });
 
   it('is told which local file is not there', async () => {
-    expect(await message(`import { a } from './nowhere.ts';\nexport default a;`)).toMatch(/orders\.ts:1:18: Could not resolve "\.\/nowhere\.ts"/);
+    expect(await message(`import { a } from './nowhere.ts';\nexport default a;`)).toMatch(
+      /orders\.ts:1:19: Could not resolve "\.\/nowhere\.ts"/,
+    );
   });
 });
 
 it('takes "sluice" and "zod" from this package where the project has none, and leaves them out of the fingerprint', async () => {
-  const built = await buildModule(await project({ 'orders.ts': `import { csv } from 'sluice';\nimport { z } from 'zod';\nexport default [csv, z];` }), 'pipelines/orders.ts');
+  const built = await buildModule(
+    await project({ 'orders.ts': `import { csv } from 'sluice';\nimport { z } from 'zod';\nexport default [csv, z];` }),
+    'pipelines/orders.ts',
+  );
   expect(built.code).toMatch(/from "\/.*\/src\/index\.ts"/);
   expect(built.code).toMatch(/from "\/.*\/node_modules\/zod\//);
 });
 
 it('gives modules their own place', async () => {
-  const folder = await project({ 'orders.ts': `import { there } from './lib/there.ts';\nexport default [import.meta.dirname, there];`, 'lib/there.ts': 'export const there = import.meta.url;' });
+  const folder = await project({
+    'orders.ts': `import { there } from './lib/there.ts';\nexport default [import.meta.dirname, there];`,
+    'lib/there.ts': 'export const there = import.meta.url;',
+  });
   const { code } = await buildModule(folder, 'pipelines/orders.ts');
   expect(code).toContain(`"${join(folder, 'pipelines')}"`);
   expect(code).toContain(`"file://${join(folder, 'pipelines', 'lib', 'there.ts')}"`);

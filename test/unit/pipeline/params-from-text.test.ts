@@ -23,7 +23,11 @@ it('keeps text where the schema takes text', () => {
 });
 
 it('reads numbers, booleans and JSON where the schema takes those', () => {
-  expect(paramsFromText(['limit=12', 'full=true', 'regions=["north","south"]'], pipeline)).toEqual({ limit: 12, full: true, regions: ['north', 'south'] });
+  expect(paramsFromText(['limit=12', 'full=true', 'regions=["north","south"]'], pipeline)).toEqual({
+    limit: 12,
+    full: true,
+    regions: ['north', 'south'],
+  });
 });
 
 it('leaves to the schema what fits neither way', () => {

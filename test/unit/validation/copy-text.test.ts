@@ -61,6 +61,10 @@ test.each<[string, unknown, string]>([
   ['character varying(3)', 'abc  ', 'abc  '],
   ['character(2)', 'abc', 'refused: longer than 2'],
   ['character varying', 'abcd', 'abcd'],
+  ['double precision', '-nan', '-nan'],
+  ['numeric', '1e-16384', 'refused: out of range for numeric'],
+  ['timestamp with time zone', '2001-02-28 10:00:00+16', 'refused: not a date that exists'],
+  ['timestamp with time zone', '2001-02-28 10:00:00-15:59', '2001-02-28 10:00:00-15:59'],
   ['boolean', true, 't'],
   ['boolean', 'YES', 'YES'],
   ['boolean', 'maybe', 'refused: expected true or false'],
@@ -122,7 +126,7 @@ test.each<[string, unknown, string]>([
   ['character varying(2)[]', ['abc'], 'refused: longer than 2'],
   ['int4range', '[1,5)', '[1,5)'],
   ['public.domain', { a: 1 }, '{"a":1}'],
-])('%s %p', (sqlType, value, wanted) => {
+])('%s (%#)', (sqlType, value, wanted) => {
   expect(encode(sqlType, value)).toBe(wanted);
 });
 

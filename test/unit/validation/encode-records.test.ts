@@ -14,6 +14,10 @@ const columns = ['n', 't'];
 const parse = createRowParser(compileRowSchema(z.object({ n: z.int().min(0), t: z.string().nullable() })), 'text');
 
 function chunkOf(...rows: (Record<string, unknown> | string)[]): RecordChunk {
+  return chunkOfRows(rows);
+}
+
+function chunkOfRows(rows: readonly (Record<string, unknown> | string)[]): RecordChunk {
   const records = rows.map(
     (row, position): SourceRecord => ({
       position,
@@ -92,8 +96,7 @@ test('a long chunk lets others run in between', async () => {
   let turns = 0;
   const timer = setInterval(() => turns++, 1);
   const rows = Array.from({ length: 200_000 }, (_, n) => ({ n, t: 'x' }));
-  await run(chunkOf(...rows));
-  clearInterval(timer);
+  await run(chunkOfRows(rows)).finally(() => clearInterval(timer));
   expect(turns).toBeGreaterThan(2);
 });
 

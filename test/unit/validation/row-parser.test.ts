@@ -291,7 +291,7 @@ describe("the verdict is zod's", () => {
           }
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 400 },
     );
   });
 
@@ -308,7 +308,7 @@ describe("the verdict is zod's", () => {
         const byZod = (schema as z.ZodString).refine(() => true);
         expect(parse(byZod, 'typed', given)).toEqual(parse(schema, 'typed', given));
       }),
-      { numRuns: 2000 },
+      { numRuns: 400 },
     );
   });
 });

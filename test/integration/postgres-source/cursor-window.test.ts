@@ -1,0 +1,160 @@
+/** An incremental window ends below what an open transaction can still commit, and its boundary is (cursor, key). */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { CursorWindow, Source } from '../../../src/connectors/source.ts';
+import { columnsOf, never, readRecords, type SourceServer, startSourceServer } from './source-server.ts';
+
+let server: SourceServer;
+beforeAll(async () => {
+  server = await startSourceServer({ max_prepared_transactions: '5' });
+});
+afterAll(async () => {
+  await server.stop();
+});
+beforeEach(async () => {
+  await server.sql(
+    `drop table if exists changes; create table changes (id serial primary key, at timestamptz default now(), local timestamp default now(), v text)`,
+  );
+});
+afterEach(async () => {
+  await server.requireNoLeaks();
+});
+
+async function window(source: Source, low: readonly string[] | null, cursor = 'at', lag: string | null = null): Promise<CursorWindow> {
+  return (await source.nextWindow?.(cursor, ['id'], low, lag, never)) as CursorWindow;
+}
+
+async function idsIn(source: Source, window: CursorWindow, maxRows = 3): Promise<number[]> {
+  if (!window.high) return [];
+  const records = await readRecords(source, { columns: await columnsOf(source), window, maxRows });
+  return records.map((record) => Number(record.values?.id));
+}
+
+it('goes on after the watermark, and does not read a row twice', async () => {
+  const source = server.source({ table: 'changes' });
+  await server.sql(
+    `insert into changes (at, v) select timestamptz '2001-01-01 00:00:00.123456+00' + (g / 4) * interval '1 s', g from generate_series(1, 10) g`,
+  );
+  const first = await window(source, null);
+  expect(first.high).toEqual(['2001-01-01 00:00:02.123456+00', '10']);
+  expect(await idsIn(source, first)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  expect((await window(source, first.high)).high).toBeNull();
+  await server.sql(`insert into changes (at) values ('2001-01-01 00:00:02.123456+00'), (default)`);
+  const second = await window(source, first.high);
+  // Equal to the boundary's cursor, with a larger key: new.
+  expect(await idsIn(source, second)).toEqual([11, 12]);
+});
+
+it('has equal cursor values on both sides of the boundary', async () => {
+  const source = server.source({ table: 'changes' });
+  await server.sql(`insert into changes (at) select '2001-01-01' from generate_series(1, 20)`);
+  const low = [(await window(source, null)).high?.[0] ?? '', '7'];
+  expect(await idsIn(source, await window(source, low), 4)).toEqual([8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
+});
+
+it('stops below a transaction that is still open, and takes its rows later', async () => {
+  const source = server.source({ table: 'changes' });
+  await server.sql(`insert into changes (v) values ('before')`);
+  const slow = await server.connect();
+  await slow.query('begin');
+  await slow.query('select 1');
+  await delay(20);
+  await server.sql(`insert into changes (v) values ('after the slow one began')`);
+  const first = await window(source, null);
+  expect(await idsIn(source, first)).toEqual([1]);
+  await slow.query(`insert into changes (v) values ('slow')`);
+  await slow.query('commit');
+  const second = await window(source, first.high);
+  expect((await idsIn(source, second)).sort()).toEqual([2, 3]);
+});
+
+it('takes a timestamp without time zone in the zone of the sessions', async () => {
+  const source = server.source({ table: 'changes' });
+  await server.sql(`insert into changes (v) values ('now')`);
+  expect((await window(source, null, 'local')).high?.[1]).toBe('1');
+  await server.sql(`insert into changes (local) values (now() + interval '1 hour'), ('infinity'), (null)`);
+  expect((await window(source, null, 'local')).high?.[1]).toBe('1');
+});
+
+it('stays behind by a stated lag', async () => {
+  const source = server.source({ table: 'changes' });
+  await server.sql(`insert into changes (at) values (now() - interval '10 minutes'), (now() - interval '1 minute')`);
+  expect((await window(source, null, 'at', '5 minutes')).high?.[1]).toBe('1');
+  await expect(window(source, null, 'at', '5 parsecs')).rejects.toMatchObject({ code: 'InvalidDefinition' });
+});
+
+it('waits with an integer cursor for those who have drawn a smaller number', async () => {
+  const source = server.source({ table: 'changes' });
+  await server.sql(`insert into changes (v) values ('a')`);
+  const slow = await server.connect();
+  await slow.query('begin');
+  // Draws 2, and has no transaction id yet that a snapshot would show.
+  await slow.query(`select nextval('changes_id_seq')`);
+  await server.sql(`insert into changes (v) values ('c')`);
+  let found: CursorWindow | null = null;
+  const finding = window(source, null, 'id').then((each) => {
+    found = each;
+  });
+  await delay(400);
+  expect(found).toBeNull();
+  await slow.query(`insert into changes (id, v) values (2, 'b')`);
+  await slow.query('commit');
+  await finding;
+  expect(await idsIn(source, found as never)).toEqual([1, 2, 3]);
+});
+
+it('does not wait for readers with an integer cursor, and can be aborted', async () => {
+  const source = server.source({ table: 'changes' });
+  await server.sql(`insert into changes (v) values ('a')`);
+  const reader = await server.connect();
+  await reader.query('begin isolation level repeatable read');
+  await reader.query('select * from changes');
+  expect((await window(source, null, 'id')).high).toEqual(['1', '1']);
+  await reader.query('commit');
+
+  const writer = await server.connect();
+  await writer.query(`begin; insert into changes (v) values ('b')`);
+  const controller = new AbortController();
+  const waiting = source.nextWindow?.('id', ['id'], null, null, controller.signal);
+  setTimeout(() => controller.abort(), 300);
+  await expect(waiting).rejects.toThrow();
+  expect((await window(source, null, 'id', '0')).high).toEqual(['1', '1']);
+  await writer.query('rollback');
+});
+
+it('waits for prepared transactions', async () => {
+  const source = server.source({ table: 'changes' });
+  await server.sql(`insert into changes (v) values ('a')`);
+  const other = await server.connect();
+  await other.query(`begin; insert into changes (v) values ('b'); prepare transaction 'two'`);
+  await delay(20);
+  await server.sql(`insert into changes (v) values ('c')`);
+  const waiting = [window(source, null), window(source, null, 'id')];
+  await delay(400);
+  await other.query(`commit prepared 'two'`);
+  for (const each of await Promise.all(waiting)) expect((await idsIn(source, each)).sort()).toEqual([1, 2, 3]);
+});
+
+it('refuses a role that does not see the transactions of others, unless a lag is stated', async () => {
+  await server.sql(
+    `drop role if exists blind; create role blind login password 'pw'; grant select on changes to blind; insert into changes (at) values ('2001-01-01')`,
+  );
+  const source = server.source({ table: 'changes', url: server.urlOf('blind', 'pw') });
+  await expect(window(source, null)).rejects.toMatchObject({
+    code: 'MissingGrant',
+    message: expect.stringContaining('GRANT pg_read_all_stats TO "blind"'),
+  });
+  expect((await window(source, null, 'at', '1 minute')).high?.[1]).toBe('1');
+  // Locks are visible to all.
+  expect((await window(source, null, 'id')).high?.[1]).toBe('1');
+  await server.sql('grant pg_read_all_stats to blind');
+  expect((await window(source, null)).high?.[1]).toBe('1');
+});
+
+it('refuses a column that cannot be a cursor', async () => {
+  const source = server.source({ table: 'changes' });
+  await expect(window(source, null, 'v')).rejects.toMatchObject({
+    code: 'InvalidDefinition',
+    message: expect.stringContaining('"v" is text'),
+  });
+  await expect(window(source, null, 'w')).rejects.toMatchObject({ code: 'MissingColumn' });
+});
