@@ -32,4 +32,6 @@ export default {
     },
   ],
   testTimeout: 120_000,
+  // Tests that wait for the same timeouts do it side by side.
+  maxConcurrency: 4,
 };

@@ -33,15 +33,15 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     shutdownSignals: [],
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => log.forSdk(level, message, meta)),
   });
-  const { pipelines, problems } = await loadPipelines({ dir: options.pipelines ?? process.env.SLUICE_PIPELINES });
-  for (const problem of problems) log.warn(problem.error.message);
+  const loaded = await loadPipelines({ dir: options.pipelines ?? process.env.SLUICE_PIPELINES });
+  for (const problem of loaded.problems) log.warn(problem.error.message);
 
   const settings = await temporalSettings({ taskQueue: options.taskQueue });
   const { address, tls, apiKey, metadata } = settings.connection;
   const connection = await NativeConnection.connect({ address, tls, metadata, apiKey: typeof apiKey === 'function' ? apiKey() : apiKey });
   const searchAttributes = await registerSearchAttributes(connection, settings.namespace, (message) => log.warn(message));
   const stopping = new AbortController();
-  const dependencies = new Dependencies({ pipelines, identity, searchAttributes, stopping: stopping.signal });
+  const dependencies = new Dependencies({ loaded, identity, searchAttributes, stopping: stopping.signal });
   const worker = await Worker.create({
     connection,
     namespace: settings.namespace,
@@ -59,12 +59,13 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     shutdownForceTime: '70 seconds',
   });
   const stop = () => {
+    log.info('worker stopping: the chunks in flight end, their partitions are handed on');
     stopping.abort();
     worker.shutdown();
   };
   if (options.stop.aborted) stop();
   else options.stop.addEventListener('abort', stop, { once: true });
-  const names = [...pipelines.keys()].sort();
+  const names = [...loaded.pipelines.keys()].sort();
   log.info(`worker ready: ${names.length} pipelines (${names.join(', ')}), task queue ${settings.taskQueue} at ${settings.address}`);
   options.onReady?.();
   try {

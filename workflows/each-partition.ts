@@ -56,6 +56,8 @@ export async function eachPartition(stage: StageName, input: StageInput, work: P
   setHandler(pauseSignal, () => {
     paused = true;
     scope.cancel();
+    // At once, for a resume may come before the loop below has seen the pause.
+    scope = new CancellationScope();
   });
   setHandler(resumeSignal, () => {
     paused = false;
@@ -89,7 +91,6 @@ export async function eachPartition(stage: StageName, input: StageInput, work: P
         await drained();
         report(totals, true);
         await condition(() => !paused);
-        scope = new CancellationScope();
       }
       if (workflowInfo().continueAsNewSuggested) {
         await drained();

@@ -78,13 +78,15 @@ export class ChunkCopier {
   }
 
   async #inTransaction(state: PartitionState, copy: (client: Connection) => Promise<CopiedChunk>): Promise<PartitionState> {
-    const { database, fence, partition } = this.#options;
+    const { database, fence, partition, planned, source } = this.#options;
     const chunk = state.next;
     const copied = await database.transaction(async (client) => {
       await holdFence(client, fence);
       await setPartition(client, partition);
       await forgetQuarantineFrom(client, fence.runKey, partition, chunk);
       const done = await copy(client);
+      // What was read while the source changed does not count.
+      await source.verify(planned, new AbortController().signal);
       await quarantineRows(client, fence.runKey, partition, chunk, done.rejected);
       await recordChunk(client, fence, {
         partition,

@@ -1,5 +1,6 @@
 /** Which columns are read, staged and loaded, and with which types; refuses what does not fit before anything starts. */
-import type { Connection } from '../connectors/postgres/database.ts';
+import type { Connection, Database } from '../connectors/postgres/database.ts';
+import { sqlState } from '../connectors/postgres/errors.ts';
 import type { TargetColumn, TargetTable } from '../connectors/postgres/target-table.ts';
 import type { SourceDescription } from '../connectors/source.ts';
 import { PermanentError } from '../errors.ts';
@@ -66,6 +67,54 @@ export function stagedColumns(pipeline: BoundPipeline, source: SourceDescription
 }
 
 /**
+ * Refuses columns of the target that no value can reach: there is no cast from what is read. (A value that its type refuses goes to
+ * quarantine.)
+ * @throws PermanentError `TypeMismatch`
+ */
+export async function requireTypesFit(
+  database: Database,
+  pipeline: BoundPipeline,
+  source: SourceDescription,
+  staged: readonly PlannedColumn[],
+): Promise<void> {
+  const schema = pipeline.rowFunction ? (pipeline.output ?? pipeline.row) : pipeline.row;
+  const given = staged.map(({ name }) => ({
+    name,
+    sqlType:
+      (pipeline.rowFunction ? null : source.columns.find((column) => column.name === name)?.sqlType) ??
+      schema?.columns.find((column) => column.name === name)?.sqlType ??
+      null,
+  }));
+  await requireCasts(database, pipeline, source.label, given, staged);
+}
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const CANNOT_COERCE = '42846';
+
+async function requireCasts(
+  database: Database,
+  pipeline: BoundPipeline,
+  origin: string,
+  given: readonly { readonly name: string; readonly sqlType: string | null }[],
+  wanted: readonly { readonly name: string; readonly sqlType: string }[],
+): Promise<void> {
+  for (const { name, sqlType } of wanted) {
+    const from = given.find((column) => column.name === name)?.sqlType ?? null;
+    if (from === null || from === sqlType) continue;
+    await database.query(`select null::${from}::${sqlType}`).catch((error: unknown) => {
+      // A type that only the source's database knows travels as text.
+      if (sqlState((error as Error).cause) !== CANNOT_COERCE) return;
+      throw new PermanentError(
+        'TypeMismatch',
+        `${pipeline.name}: column "${name}" is ${from} in ${origin} and ${sqlType} in table "${pipeline.target.table}" (${database.label}), ` +
+          'and there is no way from one to the other. Change the table, or convert it in a transform. Nothing was changed.',
+        { cause: error },
+      );
+    });
+  }
+}
+
+/**
  * Columns that a SQL transform gives, as the database itself types them; with the target's types where the table exists.
  * @throws PermanentError `InvalidSql`
  */
@@ -75,7 +124,7 @@ export async function transformedColumns(
   pipeline: BoundPipeline,
   staged: readonly PlannedColumn[],
   target: TargetTable,
-  label: string,
+  database: Database,
 ): Promise<PlannedColumn[]> {
   const relations = withRelations(runKey, { staging: staged }, null);
   const probe = stagingTable(runKey).replace(/rows_/, 'probe_');
@@ -91,10 +140,10 @@ export async function transformedColumns(
   const key = pipeline.target.key ?? [];
   if (target.exists) {
     const names = rows.map((row) => row.name);
-    return matchTarget(pipeline, names, target, label).map((column) => ({
-      ...column,
-      notNull: column.notNull || key.includes(column.name),
-    }));
+    const loaded = matchTarget(pipeline, names, target, database.label);
+    const given = rows.map((row) => ({ name: row.name, sqlType: row.sqltype }));
+    await requireCasts(database, pipeline, 'the result of the SQL transform', given, loaded);
+    return loaded.map((column) => ({ ...column, notNull: column.notNull || key.includes(column.name) }));
   }
   for (const name of key) {
     if (!rows.some((row) => row.name === name)) {

@@ -4,16 +4,12 @@ import { createSource } from '../connectors/index.ts';
 import { Database, databaseUrl } from '../connectors/postgres/database.ts';
 import type { Source } from '../connectors/source.ts';
 import type { RunRef } from '../contracts/run.ts';
-import { PermanentError, TransientError } from '../errors.ts';
-import type { BoundPipeline, Pipeline } from '../pipeline/definition.ts';
-
-export interface KnownPipeline {
-  readonly pipeline: Pipeline;
-  readonly fingerprint: string;
-}
+import { TransientError } from '../errors.ts';
+import type { BoundPipeline } from '../pipeline/definition.ts';
+import { type LoadedPipeline, type LoadedPipelines, requirePipeline } from '../pipeline/modules.ts';
 
 export interface ActivityOptions {
-  readonly pipelines: ReadonlyMap<string, KnownPipeline>;
+  readonly loaded: LoadedPipelines;
   /** Who this worker is, for people. */
   readonly identity: string;
   /** The server knows Sluice's search attributes. */
@@ -34,14 +30,8 @@ export class Dependencies {
   }
 
   /** @throws PermanentError `UnknownPipeline` */
-  pipeline(name: string): KnownPipeline {
-    const known = this.options.pipelines.get(name);
-    if (known) return known;
-    const names = [...this.options.pipelines.keys()].sort();
-    throw new PermanentError(
-      'UnknownPipeline',
-      `There is no pipeline "${name}". This worker has: ${names.length > 0 ? names.join(', ') : 'none'}. Check the name, or start workers where its module is (--pipelines DIR).`,
-    );
+  pipeline(name: string): LoadedPipeline {
+    return requirePipeline(this.options.loaded, name);
   }
 
   /**
@@ -49,7 +39,7 @@ export class Dependencies {
    * @throws TransientError `DefinitionChanged`: a worker with the planned definition may take it
    */
   boundPipeline(run: RunRef): BoundPipeline {
-    const known = this.options.pipelines.get(run.pipeline);
+    const known = this.options.loaded.pipelines.get(run.pipeline);
     if (known?.fingerprint === run.fingerprint) return known.pipeline.bind(run.params);
     const has = known ? `has definition ${known.fingerprint}` : 'does not have it';
     throw new TransientError(

@@ -15,9 +15,10 @@ import { insertPartitions, insertRun, type RunPlan, readNewestPlan, readRun, typ
 import { resumeRun } from '../ledger/runs.ts';
 import { createStaging, stagingTable, transformedTable } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
-import { readColumns, stagedColumns, transformedColumns } from './columns.ts';
+import { readColumns, requireTypesFit, stagedColumns, transformedColumns } from './columns.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
+import { faultPoint } from './fault-points.ts';
 import { withHeartbeats } from './heartbeats.ts';
 
 const PARTITIONS_A_STATEMENT = 500;
@@ -69,6 +70,7 @@ async function makePlan(
   const window = await nextWindow(database, pipeline, source, description, signal);
   const read = readColumns(pipeline, description);
   const staged = stagedColumns(pipeline, description, target, database.label);
+  await requireTypesFit(database, pipeline, description, staged);
   const schema = pipeline.row?.columns ?? [];
   // A row function, or a refinement of the whole row, wants to see each row.
   const transfer =
@@ -96,7 +98,7 @@ async function makePlan(
       if (!first) return null;
       await createStaging(client, stagingTable(run.key), staged);
       if (pipeline.sqlTransform) {
-        const loaded = await transformedColumns(client, run.key, pipeline, staged, target, database.label);
+        const loaded = await transformedColumns(client, run.key, pipeline, staged, target, database);
         await createStaging(client, transformedTable(run.key), loaded);
         plan = { ...plan, loaded };
       }
@@ -104,10 +106,12 @@ async function makePlan(
       const partitions = empty ? nothing() : source.plan({ partitioning: pipeline.partitionBy, columns: read, window, signal });
       plan = { ...plan, ...(await storePartitions(client, run.key, partitions)) };
       await updatePlan(client, run.key, plan);
+      await faultPoint('plan:before-commit', client);
       return plan;
     },
     { lockTimeoutMs: 0 },
   );
+  await faultPoint('plan:after-commit');
   if (plan) return summarize(dependencies, pipeline, run, plan);
   const twin = await readRun(database, run.key);
   if (!twin) throw new TransientError('Unexpected', `Run ${run.key} was planned by another attempt and is gone again.`);
@@ -136,7 +140,7 @@ async function resume(
       `Pipeline "${run.pipeline}" has changed since run ${run.key} was planned (${stored.fingerprint} then, ${run.fingerprint} now). Start a new run.`,
     );
   }
-  await resumeRun(database, stored.runKey);
+  await resumeRun(database, stored, { transformed: pipeline.sqlTransform !== null });
   return summarize(dependencies, pipeline, { ...run, key: stored.runKey }, stored.plan);
 }
 

@@ -174,10 +174,10 @@ async function checkDatabase(session: Session): Promise<Finding[]> {
               has_database_privilege(current_database(), 'create') as create`,
     );
     const version = server?.version ?? 'unknown';
-    const tooOld = (server?.number ?? 0) < OLDEST_SERVER * 10_000;
+    const tooOld = (server?.number ?? 0) < OLDEST_SERVER.target * 10_000;
     const found = `PostgreSQL ${version}, ${database.label}${named.embedded ? ' (embedded)' : ''}`;
     const first: Finding = tooOld
-      ? { what, status: 'missing', found, advice: `Sluice needs ${OLDEST_SERVER} or newer. Upgrade the server.` }
+      ? { what, status: 'missing', found, advice: `Sluice needs ${OLDEST_SERVER.target} or newer. Upgrade the server.` }
       : { what, status: 'ok', found };
     return [first, await checkLedger(database, server?.create ?? false)];
   } catch (error) {

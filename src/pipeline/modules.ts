@@ -79,7 +79,7 @@ export function requirePipeline({ pipelines, problems }: LoadedPipelines, name: 
   const broken = problems.map((problem) => `\n${problem.error.message}`).join('');
   throw new PermanentError(
     'UnknownPipeline',
-    `pipeline "${name}" is not known. ${known}${broken && ` These modules could not be used:${broken}`}`,
+    `pipeline "${name}" is not known. ${known} Check the name, or start workers where its module is (--pipelines DIR).${broken && ` These modules could not be used:${broken}`}`,
   );
 }
 

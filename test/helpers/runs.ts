@@ -33,3 +33,23 @@ export async function failureOf(handle: WorkflowHandle): Promise<{ message: stri
   }
   throw new Error('the run did not fail');
 }
+
+/** How often the activity that made a run fail was tried. */
+export async function attemptsAt(handle: WorkflowHandle, activityType: string): Promise<number> {
+  const { events } = await handle.fetchHistory();
+  const scheduled = new Set(
+    events
+      ?.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === activityType)
+      .map((event) => String(event.eventId)),
+  );
+  const started = events
+    ?.map((event) => event.activityTaskStartedEventAttributes)
+    .filter((attributes) => attributes && scheduled.has(String(attributes.scheduledEventId)));
+  return Math.max(0, ...(started ?? []).map((attributes) => attributes?.attempt ?? 0));
+}
+
+/** What the activities that a run (or one of its stages) waits for failed with last. */
+export async function pendingFailures(client: Client, workflowId: string): Promise<string[]> {
+  const { raw } = await client.workflow.getHandle(workflowId).describe();
+  return (raw.pendingActivities ?? []).flatMap((activity) => activity.lastFailure?.message ?? []);
+}

@@ -14,8 +14,8 @@ export interface TransactionOptions {
   readonly lockTimeoutMs?: number;
 }
 
-/** The oldest server that has all that Sluice uses (MERGE came with 15). */
-export const OLDEST_SERVER = 15;
+/** The oldest servers that have all that Sluice uses: of a target MERGE, of a source a check for abandoned connections. */
+export const OLDEST_SERVER = { target: 15, source: 14 } as const;
 
 /** How text is read and written, whatever the role's own settings are. */
 const SETTINGS = `set local timezone = 'UTC'; set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local bytea_output = 'hex'`;
@@ -23,9 +23,18 @@ const SETTINGS = `set local timezone = 'UTC'; set local datestyle = 'ISO, MDY'; 
 export class Database {
   /** `source postgres://host:port/db`, without user and password. */
   readonly label: string;
+  readonly #role: 'source' | 'target';
   readonly #pool: pg.Pool;
 
+  /** @throws PermanentError `InvalidUrl` */
   constructor(role: 'source' | 'target', url: string, options: { readonly max?: number } = {}) {
+    if (!isDatabaseUrl(url)) {
+      throw new PermanentError(
+        'InvalidUrl',
+        `${role}: the connection URL cannot be read. It is postgres://user:password@host:port/database; write special characters of the password as %xx.`,
+      );
+    }
+    this.#role = role;
     this.label = `${role} ${databaseLabel(url)}`;
     this.#pool = new pg.Pool({
       connectionString: url,
@@ -98,10 +107,11 @@ export class Database {
     const [row] = await this.query<{ version: string; number: number }>(
       `select current_setting('server_version') as version, current_setting('server_version_num')::int as number`,
     );
-    if (row && row.number < OLDEST_SERVER * 10_000) {
+    const oldest = OLDEST_SERVER[this.#role];
+    if (row && row.number < oldest * 10_000) {
       throw new PermanentError(
         'ServerTooOld',
-        `${this.label}: the server is PostgreSQL ${row.version}; Sluice needs ${OLDEST_SERVER} or newer (it uses MERGE). Upgrade the server.`,
+        `${this.label}: the server is PostgreSQL ${row.version}; as a ${this.#role} Sluice needs ${oldest} or newer. Upgrade the server.`,
       );
     }
   }
@@ -126,6 +136,13 @@ async function rolledBack(client: Connection): Promise<boolean> {
   const done = await Promise.race([answer, late]);
   clearTimeout(timer);
   return done;
+}
+
+/** A `#` is taken to be one in the password: what is before it would be read as host and port, and shown. */
+function isDatabaseUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hash } = new URL(url);
+  return /^postgres(ql)?:$/.test(protocol) && hash === '';
 }
 
 /** A connection URL without user, password and options. */

@@ -16,6 +16,7 @@ const PERMANENT: Record<string, { code: string; advice: string }> = {
   '42P01': { code: 'MissingTable', advice: 'Check the name, its schema, and the search path of the role.' },
   '42703': { code: 'MissingColumn', advice: 'Check the column names of the pipeline against the table.' },
   '42704': { code: 'MissingType', advice: 'Create the type in this database first.' },
+  '42846': { code: 'TypeMismatch', advice: 'Make the types agree, in the row schema, the transform or the table.' },
   '42883': { code: 'MissingFunction', advice: 'Check the types that the statement compares or the function it calls.' },
   '42501': { code: 'MissingGrant', advice: 'Grant it to the role (docs/operations/grants.md lists the smallest sufficient set).' },
   '42601': { code: 'InvalidSql', advice: 'Correct the SQL of the pipeline.' },
@@ -38,9 +39,18 @@ function isTransientState(state: string): boolean {
   );
 }
 
-/** Lost connections and servers that come or go: they say nothing of the work. */
+/** Lost connections, servers that come or go, locks that others hold: they say nothing of the work. */
 function isBlamelessState(state: string): boolean {
-  return state.startsWith('08') || state.startsWith('57P') || state.startsWith('53');
+  return state.startsWith('08') || state.startsWith('57P') || state.startsWith('53') || state === '55P03';
+}
+
+/** What a person can do about a transient error; nothing has to be done for the run to go on once the cause is gone. */
+function transientAdvice(state: string): string {
+  if (state === '55P03') return 'Another session holds the lock: look for it in pg_stat_activity. It goes on when that session lets go.';
+  if (state === '53300')
+    return 'Raise max_connections or the connection limit of the role, or run fewer workers. It goes on when there is room.';
+  if (state === '53100') return 'Make room on the disk of the server. It goes on when there is some.';
+  return 'It is tried again until it works.';
 }
 
 const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN', 'ECONNABORTED']);
@@ -81,10 +91,14 @@ export function classifyPostgres(error: unknown, where: Where): SluiceError {
     const known = PERMANENT[state];
     if (known) return new PermanentError(known.code, `${where}: ${said}. ${known.advice}`, { cause: error });
     if (isTransientState(state)) {
-      return new TransientError(state.startsWith('53') ? 'OutOfResources' : 'DatabaseUnavailable', `${where}: ${said}`, {
-        cause: error,
-        blameless: isBlamelessState(state),
-      });
+      return new TransientError(
+        state.startsWith('53') ? 'OutOfResources' : 'DatabaseUnavailable',
+        `${where}: ${said}. ${transientAdvice(state)}`,
+        {
+          cause: error,
+          blameless: isBlamelessState(state),
+        },
+      );
     }
     if (/^2[23]/.test(state)) {
       return new PermanentError('DataRefused', `${where}: ${said}. Nothing was changed. Correct the rows or the table.`, { cause: error });
@@ -104,7 +118,14 @@ export function classifyPostgres(error: unknown, where: Where): SluiceError {
     );
   }
   if ((typeof code === 'string' && NETWORK.has(code)) || CONNECTION_LOST.test(message)) {
-    return new TransientError('DatabaseUnreachable', `${where}: ${message}`, { cause: error, blameless: true });
+    return new TransientError(
+      'DatabaseUnreachable',
+      `${where}: ${message}. Check that the server runs and can be reached from here. It is tried again until it answers.`,
+      {
+        cause: error,
+        blameless: true,
+      },
+    );
   }
   if (/SSL|TLS|certificate|self.signed/i.test(message)) {
     return new PermanentError('TlsFailed', `${where}: ${message}. Check sslmode and the certificates in the connection URL.`, {

@@ -3,6 +3,7 @@ import { PermanentError } from '../../errors.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { type Database, quoteName, quoteTable } from './database.ts';
 import type { ReadTransaction } from './read-transaction.ts';
+import { requireSchemaGrants, schemaOf } from './schema-grants.ts';
 import { type PostgresColumn, queryColumns, tableColumns } from './types.ts';
 
 export interface Relation {
@@ -55,6 +56,8 @@ async function readQuery(transaction: ReadTransaction, text: string): Promise<Re
 }
 
 async function readTable(transaction: ReadTransaction, where: string, table: string): Promise<Relation> {
+  const schema = schemaOf(table);
+  if (schema !== null) await requireSchemaGrants(transaction, where, schema, ['USAGE']);
   const [found] = await transaction.query<TableRow>(
     `select c.oid::int8::float8 as oid, c.relkind as kind, current_user::text as role,
             has_any_column_privilege(c.oid, 'SELECT') as readable, has_table_privilege(c.oid, 'SELECT') as lockable,
@@ -78,6 +81,7 @@ async function readTable(transaction: ReadTransaction, where: string, table: str
     key: found.key ?? [],
     rowBytes: found.bytes,
     rowsEstimated: found.rows,
+    // LOCK TABLE asks for the grant on the whole table; a role that may read some columns does without.
     lock: found.lockable && ['r', 'p', 'v'].includes(found.kind) ? table : null,
   };
 }

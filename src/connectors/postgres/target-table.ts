@@ -2,6 +2,7 @@
 import { PermanentError } from '../../errors.ts';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Database, quoteName, quoteTable } from './database.ts';
+import { requireSchemaGrants, schemaOf } from './schema-grants.ts';
 
 export interface TargetColumn {
   readonly name: string;
@@ -23,6 +24,8 @@ export interface TargetTable {
  * @throws PermanentError `MissingTable` (a view or such stands there), `MissingGrant`, `MissingSchema`, `MissingUniqueIndex`
  */
 export async function inspectTarget(database: Database, config: PostgresTargetConfig): Promise<TargetTable> {
+  const schema = schemaOf(config.table);
+  if (schema !== null) await requireSchemaGrants(database, database.label, schema, ['USAGE']);
   const [found] = await database.query<{ oid: string | null; kind: string | null }>(
     `select c.oid::text as oid, c.relkind as kind from (select to_regclass($1) as reg) as t left join pg_class c on c.oid = t.reg`,
     [quoteTable(config.table)],
@@ -86,7 +89,7 @@ async function requireGrants(database: Database, config: PostgresTargetConfig): 
 }
 
 async function requireCreatable(database: Database, config: PostgresTargetConfig): Promise<void> {
-  const schema = config.table.includes('.') ? config.table.split('.')[0] : null;
+  const schema = schemaOf(config.table);
   const [row] = await database.query<{ schema: string | null; exists: boolean; allowed: boolean | null; role: string }>(
     `select s.name as schema, n.oid is not null as exists, has_schema_privilege(n.oid, 'CREATE') as allowed, current_user as role
      from (select coalesce($1, current_schema()) as name) s left join pg_namespace n on n.nspname = s.name`,
