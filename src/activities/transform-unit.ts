@@ -26,7 +26,7 @@ export function createTransformUnit(dependencies: Dependencies) {
       async () =>
         await attempt(database, run.key, unit, dependencies.options.identity, async ({ fence, reachedBoth }) => {
           await reachedBoth();
-          return await database.transaction(async (client): Promise<TransformResult> => {
+          const result = await database.transaction(async (client): Promise<TransformResult> => {
             await holdFence(client, fence);
             const missing = await countIncomplete(client, run.key, id);
             const done = await readTransform(client, run.key, unit);
@@ -60,6 +60,8 @@ export function createTransformUnit(dependencies: Dependencies) {
             await faultPoint('transform:before-commit', client);
             return { status: 'transformed', rowsIn, rowsOut, rowsQuarantined };
           });
+          await faultPoint('transform:after-commit');
+          return result;
         }),
     );
   });
