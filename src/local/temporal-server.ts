@@ -31,6 +31,8 @@ export interface TemporalServerOptions {
   readonly namespace?: string;
   /** Ports to use, such as those of the last start; any free ones where left out. */
   readonly ports?: Partial<TemporalPorts>;
+  /** Values of the server's dynamic configuration, on top of Sluice's own. */
+  readonly dynamicConfig?: Readonly<Record<string, string>>;
   /** How long a start may take, in milliseconds. @default 60000 */
   readonly startTimeoutMs?: number;
   readonly env?: NodeJS.ProcessEnv;
@@ -209,6 +211,7 @@ function serverArguments(options: TemporalServerOptions, namespace: string, port
     'history.transferProcessorMaxPollRPS=2000',
     'history.timerProcessorMaxPollRPS=2000',
     'matching.enableFairness=true',
+    ...Object.entries(options.dynamicConfig ?? {}).map(([name, value]) => `${name}=${value}`),
   ]) {
     args.push('--dynamic-config-value', value);
   }

@@ -45,15 +45,16 @@ export async function ownPostgres(settings: Record<string, string> = {}): Promis
 }
 
 /** A Temporal server of the test's own with its history in a file, to be killed and started again (`startOwnTemporal(previous)`). */
-export async function ownTemporal(previous?: {
-  dbFile: string;
-  server: TemporalServer;
-}): Promise<{ dbFile: string; server: TemporalServer }> {
+export async function ownTemporal(
+  previous?: { dbFile: string; server: TemporalServer },
+  dynamicConfig: Record<string, string> = {},
+): Promise<{ dbFile: string; server: TemporalServer }> {
   const dbFile = previous?.dbFile ?? join(await temporaryFolder('temporal'), 'history.db');
   const server = await startTemporalServer({
     binary: temporalBinary(),
     logFile: `${dbFile}.log`,
     dbFile,
+    dynamicConfig,
     ...(previous ? { ports: previous.server.ports } : {}),
   });
   cleanups.push(() => server.kill());
