@@ -37,4 +37,6 @@ export default {
     { ...onServers, displayName: 'record', testMatch: ['<rootDir>/test/replay/record.ts'] },
   ],
   testTimeout: 120_000,
+  // Tests that wait for the same timeouts do it side by side.
+  maxConcurrency: 4,
 };

@@ -59,6 +59,7 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     shutdownForceTime: '70 seconds',
   });
   const stop = () => {
+    log.info('worker stopping: the chunks in flight end, their partitions are handed on');
     stopping.abort();
     worker.shutdown();
   };

@@ -56,6 +56,8 @@ export async function eachPartition(stage: StageName, input: StageInput, work: P
   setHandler(pauseSignal, () => {
     paused = true;
     scope.cancel();
+    // At once, for a resume may come before the loop below has seen the pause.
+    scope = new CancellationScope();
   });
   setHandler(resumeSignal, () => {
     paused = false;
@@ -63,7 +65,8 @@ export async function eachPartition(stage: StageName, input: StageInput, work: P
 
   const start = (partition: PartitionRef) => {
     inFlight.add(partition.id);
-    scope
+    const own = scope;
+    own
       .run(() => work(partition))
       .then(
         (added) => {
@@ -71,7 +74,8 @@ export async function eachPartition(stage: StageName, input: StageInput, work: P
           else waiting.unshift(partition);
         },
         (error) => {
-          if (paused || isCancellation(error)) waiting.unshift(partition);
+          // Once asked to stop, a copy whose worker has died is not tried again by Temporal: it failed of that, not of its rows.
+          if (own.consideredCancelled) waiting.unshift(partition);
           else totals = stop(totals, partition, reasonOf(error));
         },
       )
@@ -89,7 +93,6 @@ export async function eachPartition(stage: StageName, input: StageInput, work: P
         await drained();
         report(totals, true);
         await condition(() => !paused);
-        scope = new CancellationScope();
       }
       if (workflowInfo().continueAsNewSuggested) {
         await drained();

@@ -1,11 +1,12 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { keyAfter } from '../src/contracts/names.ts';
 import type { PipelineInput, PlanSummary, RunSummary, StoppedPartition } from '../src/contracts/run.ts';
 import type { StageTotals } from '../src/contracts/stages.ts';
 import { countUncommitted, finishRun, planRun } from './activities.ts';
 import { extract } from './extract.ts';
 import { load } from './load.ts';
 import { runFailure } from './messages.ts';
-import { baseRunKey, partitionsStopped, passesUsedUp, requireInput, summarize } from './run-outcome.ts';
+import { baseRunKey, partitionsLeft, partitionsStopped, passesUsedUp, requireInput, summarize } from './run-outcome.ts';
 import { RunStory } from './run-story.ts';
 import { transform } from './transform.ts';
 
@@ -21,14 +22,14 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
   const story = new RunStory(input);
   let plan: PlanSummary | null = null;
   try {
-    for (let generation = 0; ; generation += 1) {
+    for (;;) {
       plan = await planRun.executeWithOptions({ summary: `plan ${input.pipeline}` }, [
         {
-          runKey: baseRunKey(input, generation),
+          runKey: plan ? keyAfter(plan.run.key) : baseRunKey(input),
           workflowId: story.workflowId,
           pipeline: input.pipeline,
           params: input.params ?? {},
-          retryOf: generation === 0 ? (input.retry?.runKey ?? null) : null,
+          retryOf: plan ? null : (input.retry?.runKey ?? null),
         },
       ]);
       story.planned(plan);
@@ -60,7 +61,8 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
 
 /** Until all is in the target: what a crash of the database took from staging is extracted again. */
 async function moveRows(story: RunStory, plan: PlanSummary, input: PipelineInput): Promise<'committed' | 'superseded'> {
-  const only = input.retry?.partitions ?? null;
+  // What is committed at once is retried at once.
+  const only = plan.commit === 'partition' ? (input.retry?.partitions ?? null) : null;
   let stopped: readonly StoppedPartition[] = [];
   for (let pass = 0; pass < PASSES; pass += 1) {
     const stages: StageTotals[] = [];
@@ -81,6 +83,8 @@ async function moveRows(story: RunStory, plan: PlanSummary, input: PipelineInput
     const count = stages.reduce((sum, stage) => sum + stage.stoppedCount, 0);
     if (left > count) continue;
     if (count > 0) throw partitionsStopped(plan, stages);
+    const others = only ? await countUncommitted.executeWithOptions({ summary: 'partitions left' }, [{ run: plan.run, names: null }]) : 0;
+    if (others > 0) throw partitionsLeft(plan, others);
     return 'committed';
   }
   throw passesUsedUp(PASSES);

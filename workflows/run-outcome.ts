@@ -13,11 +13,10 @@ export function requireInput(input: PipelineInput): void {
   );
 }
 
-/** The key of the run; of each new plan of it where another run was faster; of the earlier run where this one retries it. */
-export function baseRunKey(input: PipelineInput, generation: number): string {
+/** The key of the run; of the earlier run where this one retries it. */
+export function baseRunKey(input: PipelineInput): string {
   const { workflowId, firstExecutionRunId } = workflowInfo();
-  const key = input.retry?.runKey ?? runKeyOf(workflowId, firstExecutionRunId);
-  return generation === 0 ? key : `${key}+${generation}`;
+  return input.retry?.runKey ?? runKeyOf(workflowId, firstExecutionRunId);
 }
 
 export function summarize(workflowId: string, plan: PlanSummary, totals: RunTotals): RunSummary {
@@ -40,7 +39,7 @@ export function summarize(workflowId: string, plan: PlanSummary, totals: RunTota
 
 export function partitionsStopped(plan: PlanSummary, stages: readonly StageTotals[]): ApplicationFailure {
   const count = stages.reduce((sum, stage) => sum + stage.stoppedCount, 0);
-  const told = stages.flatMap((stage) => stage.stopped).map((each) => `partition ${each.name}: ${each.reason}`);
+  const told = stages.flatMap((stage) => stage.stopped).map((each) => `partition ${each.name}: ${each.reason.replace(/\.$/, '')}`);
   const more = count > told.length ? ` (and ${count - told.length} more)` : '';
   const rest =
     plan.commit === 'run'
@@ -49,6 +48,17 @@ export function partitionsStopped(plan: PlanSummary, stages: readonly StageTotal
   return ApplicationFailure.create({
     message: `${plan.run.pipeline}: ${count} of ${plan.partitions} partitions stopped: ${told.join('; ')}${more}. ${rest} Then: sluice retry ${plan.run.workflowId}`,
     type: 'PartitionsStopped',
+    nonRetryable: true,
+  });
+}
+
+/** A retry of some partitions is done, and the run is not. */
+export function partitionsLeft(plan: PlanSummary, left: number): ApplicationFailure {
+  return ApplicationFailure.create({
+    message:
+      `${plan.run.pipeline}: what was asked for is committed; ${left} of ${plan.partitions} partitions are not in the target yet. ` +
+      `Then: sluice retry ${plan.run.workflowId}`,
+    type: 'PartitionsLeft',
     nonRetryable: true,
   });
 }

@@ -43,7 +43,8 @@ export async function attempt<T>(
     return await work({ fence, reachedBoth });
   } catch (error) {
     const known = toSluiceError(error);
-    if (counted && known instanceof TransientError && known.blameless) {
+    // What is permanent stops by itself and says why; the count is for what would go round for ever.
+    if (counted && (known instanceof PermanentError || (known instanceof TransientError && known.blameless))) {
       await uncountAttempt(database, fence, 1).catch(() => {});
     }
     throw error;

@@ -3,12 +3,14 @@ import type { Connection, Database } from '../connectors/postgres/database.ts';
 import type { CheckResult, UnitInput } from '../contracts/stages.ts';
 import { PermanentError } from '../errors.ts';
 import { countRows, markChecked, readTransform } from '../ledger/completeness.ts';
-import { unitName } from '../ledger/fence.ts';
+import { clearCount, holdFence, unitName } from '../ledger/fence.ts';
 import { quarantineReasons } from '../ledger/quarantine.ts';
 import { stagingTable, transformedTable, withRelations } from '../ledger/staging.ts';
 import type { Check } from '../pipeline/checks.ts';
+import { attempt } from './attempt.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
+import { faultPoint } from './fault-points.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { type PlannedRun, plannedRun } from './planned-run.ts';
 
@@ -22,18 +24,24 @@ export function createCheckUnit(dependencies: Dependencies) {
     const { pipeline, database } = planned;
     const id = partition?.id ?? null;
     const where = partition ? `${run.pipeline}: partition ${partition.name}` : run.pipeline;
+    const unit = unitName('transform', id);
     return await withHeartbeats(
       async () =>
-        await database.transaction(async (client): Promise<CheckResult> => {
-          const unit = unitName('transform', id);
-          const transformed = await readTransform(client, run.key, unit);
-          const table = pipeline.sqlTransform ? transformedTable(run.key) : stagingTable(run.key);
-          const rows = await countRows(client, table, id);
-          if (!transformed || transformed.rowsOut !== rows) return { status: 'incomplete', missing: 1 };
-          await checkTolerance(database, client, planned, run.key, id, where);
-          for (const check of pipeline.checks) await runCheck(client, planned, run.key, id, where, check, rows);
-          await markChecked(client, run.key, unit);
-          return { status: 'passed', checks: pipeline.checks.length + 1 };
+        await attempt(database, run.key, unit, dependencies.options.identity, async ({ fence, reachedBoth }) => {
+          await reachedBoth();
+          return await database.transaction(async (client): Promise<CheckResult> => {
+            await holdFence(client, fence);
+            const transformed = await readTransform(client, run.key, unit);
+            const table = pipeline.sqlTransform ? transformedTable(run.key) : stagingTable(run.key);
+            const rows = await countRows(client, table, id);
+            if (!transformed || transformed.rowsOut !== rows) return { status: 'incomplete', missing: 1 };
+            await checkTolerance(database, client, planned, run.key, id, where);
+            for (const check of pipeline.checks) await runCheck(client, planned, run.key, id, where, check, rows);
+            await markChecked(client, run.key, unit);
+            await clearCount(client, fence);
+            await faultPoint('check:before-commit', client);
+            return { status: 'passed', checks: pipeline.checks.length + 1 };
+          });
         }),
     );
   });
@@ -87,13 +95,13 @@ async function runCheck(
   const { rows: found } = await client.query<{ rows: string; sample: string[] | null }>(
     `${relations}, offending as (${check.sql})
      select (select count(*) from offending) as rows,
-            (select array_agg(to_jsonb(some)::text) from (select * from offending limit ${SAMPLE_ROWS}) as some) as sample`,
+            (select array_agg(to_jsonb(shown)::text) from (select * from offending limit ${SAMPLE_ROWS}) as shown) as sample`,
   );
   const count = Number(found[0]?.rows ?? 0);
   if (count === 0) return;
   const sample = (found[0]?.sample ?? []).map((row) => (row.length > SAMPLE_CHARACTERS ? `${row.slice(0, SAMPLE_CHARACTERS)}...` : row));
   throw new PermanentError(
     'CheckFailed',
-    `${where}: check "${check.name}" failed: ${count} rows offend, such as ${sample.join(', ')}. Nothing was changed.`,
+    `${where}: check "${check.name}" failed: ${count} ${count === 1 ? 'row offends' : 'rows offend'}, such as ${sample.join(', ')}. Nothing was changed.`,
   );
 }

@@ -175,11 +175,11 @@ export class ChunkCopier {
         const at = refusedLine(error.where);
         const bad = at === null ? undefined : rest[at];
         if (bad) {
-          refused.push(refusedRow(bad, error));
+          refused.push(refusedRow(bad, error, columns));
           rest = rest.filter((line) => line !== bad);
         } else if (rest.length === 1) {
           const [only] = rest;
-          if (only) refused.push(refusedRow(only, error));
+          if (only) refused.push(refusedRow(only, error, columns));
           rest = [];
         } else {
           const half = Math.ceil(rest.length / 2);
@@ -221,9 +221,21 @@ function refusedLine(where: string | undefined): number | null {
   return line === undefined ? null : Number(line) - 1;
 }
 
-function refusedRow(line: EncodedLine, error: { message: string; where?: string | undefined; column?: string | undefined }): RejectedRow {
-  const column = error.column ?? /, column ([^:]+)/.exec(error.where ?? '')?.[1] ?? null;
+function refusedRow(
+  line: EncodedLine,
+  error: { message: string; where?: string | undefined; column?: string | undefined },
+  columns: readonly string[],
+): RejectedRow {
+  const column = error.column ?? refusedColumn(error.where, columns);
   // The value itself stays out of the reason, so that equal reasons can be counted.
   const reason = error.message.replace(/: ".*$/s, '').replace(/"[^"]*" (is out of range)/, '$1');
   return { position: line.record.position, column, reason, record: line.record.bytes() };
+}
+
+/** `..., line 17, column amount: "x"`: a name may hold colons itself, so the longest that fits is meant. */
+function refusedColumn(where: string | undefined, columns: readonly string[]): string | null {
+  const [, rest] = /^COPY .*?, line \d+, column (.*)/s.exec(where ?? '') ?? [];
+  if (rest === undefined) return null;
+  const named = columns.filter((name) => rest === name || rest.startsWith(`${name}: `));
+  return named.sort((a, b) => b.length - a.length)[0] ?? null;
 }

@@ -8,8 +8,9 @@ import { type Connection, quoteTable } from '../connectors/postgres/database.ts'
 import { loadRows } from '../connectors/postgres/load.ts';
 import type { PartitionFilter } from '../connectors/source.ts';
 import type { CommitResult, UnitInput } from '../contracts/stages.ts';
+import { PermanentError } from '../errors.ts';
 import { claimCommit, moveWatermark, recordCommit } from '../ledger/commits.ts';
-import { countRows, readTransform } from '../ledger/completeness.ts';
+import { countRows, markRefused, readTransform } from '../ledger/completeness.ts';
 import { clearCount, holdFence, unitName } from '../ledger/fence.ts';
 import { columnList, PARTITION_COLUMN, stagingTable, transformedTable } from '../ledger/staging.ts';
 import { attempt } from './attempt.ts';
@@ -29,7 +30,7 @@ export function createCommitUnit(dependencies: Dependencies) {
 
     const commit = async (client: Connection): Promise<CommitResult> => {
       const done = await claimCommit(client, run.key, unit);
-      if (done) return { status: 'committed', ...done };
+      if (done) return { status: 'committed', rowsLoaded: done.rowsLoaded, rowsChanged: done.rowsChanged };
       const transformed = await readTransform(client, run.key, unitName('transform', id));
       if (!transformed?.checked || (await countRows(client, table, id)) !== transformed.rowsOut)
         throw new Undo({ status: 'incomplete', missing: 1 });
@@ -41,7 +42,7 @@ export function createCommitUnit(dependencies: Dependencies) {
         from: `(select ${columnList(plan.loaded)} from ${table}${only}) as staged`,
         replaces: pipeline.target.scope === 'partition' ? await plannedFilters(client, run.key, id) : [],
       });
-      await recordCommit(client, run.key, unit, loaded);
+      await recordCommit(client, { runKey: run.key, unit }, id, loaded);
       await faultPoint('load:before-commit', client);
       return { status: 'committed', ...loaded };
     };
@@ -61,6 +62,8 @@ export function createCommitUnit(dependencies: Dependencies) {
             return result;
           } catch (error) {
             if (error instanceof Undo) return error.result;
+            if (error instanceof PermanentError && error.code === 'DataRefused')
+              await markRefused(database, run.key, unitName('transform', id));
             throw error;
           }
         }),

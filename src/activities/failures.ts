@@ -1,5 +1,5 @@
 /** The one place where errors become Temporal failures: permanent ones are not retried, transient ones are for as long as it takes. */
-import { ApplicationFailure, activityInfo } from '@temporalio/activity';
+import { ApplicationFailure, activityInfo, CancelledFailure } from '@temporalio/activity';
 import { ApplicationFailureCategory } from '@temporalio/common';
 import { classifyPostgres } from '../connectors/postgres/errors.ts';
 import { describeError, PermanentError, SluiceError, TransientError } from '../errors.ts';
@@ -41,6 +41,8 @@ export function activity<Input, Output>(work: (input: Input) => Promise<Output>)
     try {
       return await work(input);
     } catch (error) {
+      // It was asked to stop and did.
+      if (error instanceof CancelledFailure) throw error;
       const known = toSluiceError(error);
       if (known.code === 'Unexpected' && activityInfo().attempt >= UNFORESEEN_ATTEMPTS) {
         throw toFailure(new PermanentError('Unexpected', `${known.message} (after ${UNFORESEEN_ATTEMPTS} attempts)`, { cause: known }));

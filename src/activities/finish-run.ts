@@ -4,6 +4,7 @@ import { quarantineReasons } from '../ledger/quarantine.ts';
 import { endedTotals, endRun, sumChunks, sumCommits } from '../ledger/runs.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
+import { faultPoint } from './fault-points.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { plannedRun } from './planned-run.ts';
 
@@ -30,7 +31,9 @@ export function createFinishRun(dependencies: Dependencies) {
           target: plan.target,
           watermark: watermark?.value ?? null,
         };
+        await faultPoint('finish:before-end');
         await endRun(database, run.key, outcome, reason, totals);
+        await faultPoint('finish:after-end');
         return totals;
       }),
   );

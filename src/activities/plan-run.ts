@@ -18,6 +18,7 @@ import type { BoundPipeline } from '../pipeline/definition.ts';
 import { readColumns, requireTypesFit, stagedColumns, transformedColumns } from './columns.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
+import { faultPoint } from './fault-points.ts';
 import { withHeartbeats } from './heartbeats.ts';
 
 const PARTITIONS_A_STATEMENT = 500;
@@ -71,9 +72,11 @@ async function makePlan(
   const staged = stagedColumns(pipeline, description, target, database.label);
   await requireTypesFit(database, pipeline, description, staged);
   const schema = pipeline.row?.columns ?? [];
-  const transfer = pipeline.rowFunction
-    ? ('records' as const)
-    : await source.chooseTransfer({ columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema });
+  // A row function, or a refinement of the whole row, wants to see each row.
+  const transfer =
+    pipeline.rowFunction || pipeline.row?.uncompiled
+      ? ('records' as const)
+      : await source.chooseTransfer({ columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema });
 
   const plan = await database.transaction(
     async (client) => {
@@ -103,10 +106,12 @@ async function makePlan(
       const partitions = empty ? nothing() : source.plan({ partitioning: pipeline.partitionBy, columns: read, window, signal });
       plan = { ...plan, ...(await storePartitions(client, run.key, partitions)) };
       await updatePlan(client, run.key, plan);
+      await faultPoint('plan:before-commit', client);
       return plan;
     },
     { lockTimeoutMs: 0 },
   );
+  await faultPoint('plan:after-commit');
   if (plan) return summarize(dependencies, pipeline, run, plan);
   const twin = await readRun(database, run.key);
   if (!twin) throw new TransientError('Unexpected', `Run ${run.key} was planned by another attempt and is gone again.`);
@@ -126,7 +131,7 @@ async function resume(
       `Run ${run.key} is not in the ledger of ${database.label}; it cannot be retried. Start a new run.`,
     );
   }
-  if (stored.status !== 'failed' && stored.status !== 'running') {
+  if (!['failed', 'cancelled', 'running'].includes(stored.status)) {
     throw new PermanentError('RunEnded', `Run ${run.key} ${stored.status}; there is nothing to retry. Start a new run.`);
   }
   if (stored.fingerprint !== run.fingerprint) {
@@ -135,7 +140,7 @@ async function resume(
       `Pipeline "${run.pipeline}" has changed since run ${run.key} was planned (${stored.fingerprint} then, ${run.fingerprint} now). Start a new run.`,
     );
   }
-  await resumeRun(database, stored.runKey);
+  await resumeRun(database, stored, { transformed: pipeline.sqlTransform !== null });
   return summarize(dependencies, pipeline, { ...run, key: stored.runKey }, stored.plan);
 }
 

@@ -21,3 +21,9 @@ export function stageWorkflowId(workflowId: string, stage: 'extract' | 'transfor
 export function runKeyOf(workflowId: string, firstExecutionRunId: string): string {
   return `${workflowId}/${firstExecutionRunId}`;
 }
+
+/** Key of the plan after this one: a run that another one overtook plans again, as `key+1`, `key+2`. */
+export function keyAfter(runKey: string): string {
+  const again = /^(.*)\+(\d+)$/.exec(runKey);
+  return again ? `${again[1]}+${Number(again[2]) + 1}` : `${runKey}+1`;
+}

@@ -1,6 +1,7 @@
 /** Chunk records: which part of a partition is in staging. Written in the transaction that put it there. */
 import type { Connection, Database } from '../connectors/postgres/database.ts';
 import type { Counts, Json } from '../contracts/run.ts';
+import { TransientError } from '../errors.ts';
 import type { Fence } from './fence.ts';
 
 export interface ChunkRecord {
@@ -52,14 +53,21 @@ export async function readPartitionState(database: Database, runKey: string, par
 /**
  * Records a chunk; a repeat is refused by the primary key. Call it last in the chunk's transaction: the fence, held since its
  * beginning, keeps every twin out.
+ *
+ * @throws TransientError `StagingLost` where the chunk before it is not there any more: the server crashed since, and the partition
+ * starts again
  */
 export async function recordChunk(client: Connection, fence: Fence, chunk: ChunkRecord): Promise<void> {
-  await client.query(
+  const { rows } = await client.query<{ recorded: boolean }>(
     `with recorded as (
        insert into sluice.chunks (run_key, partition, chunk, epoch, position, last, rows_read, rows_staged, rows_quarantined)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+       select $1, $2::int, $3::int, $4::int, $5::jsonb, $6::bool, $7::bigint, $8::bigint, $9::bigint
+       where $3 = 0 or exists (select from sluice.chunks where run_key = $1 and partition = $2 and chunk = $3 - 1)
+       returning true
+     ), moved as (
+       update sluice.fences set fruitless = 0 where run_key = $1 and unit = $10 and fruitless > 0
      )
-     update sluice.fences set fruitless = 0 where run_key = $1 and unit = $10 and fruitless > 0`,
+     select exists (select from recorded) as recorded`,
     [
       fence.runKey,
       chunk.partition,
@@ -72,5 +80,13 @@ export async function recordChunk(client: Connection, fence: Fence, chunk: Chunk
       chunk.rowsQuarantined,
       fence.unit,
     ],
+  );
+  if (rows[0]?.recorded) return;
+  throw new TransientError(
+    'StagingLost',
+    `The database has restarted and emptied staging; ${fence.unit} of run ${fence.runKey} starts again.`,
+    {
+      blameless: true,
+    },
   );
 }

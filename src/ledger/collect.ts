@@ -1,6 +1,6 @@
 /** Collects what terminated, expired and failed runs left: staging tables and the records that vouch for them. */
 import type { Database } from '../connectors/postgres/database.ts';
-import { endRun, forgetStaging } from './runs.ts';
+import { endRun, forgetStaging, sumCommits } from './runs.ts';
 import { STAGING_SCHEMA, stagingTable, transformedTable } from './staging.ts';
 
 export interface Collected {
@@ -35,9 +35,10 @@ export async function collectEndedRuns(
     const count = left(run.run_key);
     if (count === 0 && run.status !== 'running') continue;
     if (!(await isClosed(run.workflow_id, run.run_key))) continue;
-    if (run.status === 'running')
-      await endRun(database, run.run_key, 'cancelled', 'Collected: its workflow had ended without a word.', null);
-    else await forgetStaging(database, run.run_key);
+    if (run.status === 'running') {
+      const { whole } = await sumCommits(database, run.run_key);
+      await endRun(database, run.run_key, whole ? 'succeeded' : 'cancelled', 'Collected: its workflow had ended without a word.', null);
+    } else await forgetStaging(database, run.run_key);
     collected += 1;
     dropped += count;
   }

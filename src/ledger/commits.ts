@@ -24,8 +24,20 @@ export async function claimCommit(client: Connection, runKey: string, unit: stri
   return rows[0]?.result ?? null;
 }
 
-export async function recordCommit(client: Connection, runKey: string, unit: string, result: StoredCommit): Promise<void> {
-  await client.query('update sluice.commits set result = $3 where run_key = $1 and unit = $2', [runKey, unit, JSON.stringify(result)]);
+/** Writes the result of a commit, with the counts of the unit's chunks: their own records are lost when the server crashes. */
+export async function recordCommit(
+  client: Connection,
+  { runKey, unit }: { readonly runKey: string; readonly unit: string },
+  partition: number | null,
+  result: StoredCommit,
+): Promise<void> {
+  await client.query(
+    `update sluice.commits set result = $3::jsonb || (
+       select jsonb_build_object('chunks', count(*), 'rowsRead', coalesce(sum(rows_read), 0), 'rowsStaged', coalesce(sum(rows_staged), 0))
+       from sluice.chunks where run_key = $1 and ($4::int is null or partition = $4)
+     ) where run_key = $1 and unit = $2`,
+    [runKey, unit, JSON.stringify(result), partition],
+  );
 }
 
 /** The (cursor, key) of the last row that the pipeline has committed; null before its first run. */

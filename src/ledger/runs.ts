@@ -1,15 +1,23 @@
 /** The state of runs: how they end, what they counted, and what ended runs leave behind. */
-import type { Database } from '../connectors/postgres/database.ts';
+import type { Connection, Database } from '../connectors/postgres/database.ts';
 import type { Counts } from '../contracts/run.ts';
 import { endingBlockers } from './fence.ts';
-import { dropStaging } from './staging.ts';
+import type { StoredRun } from './run-plan.ts';
+import { createStaging, dropStaging, forgetStaged, stagingTable, transformedTable } from './staging.ts';
 
 export type RunOutcome = 'succeeded' | 'failed' | 'cancelled' | 'superseded';
 
+/** Counts of a run: of what is committed as its commits say, of the rest as its chunks do. */
 export async function sumChunks(database: Pick<Database, 'query'>, runKey: string): Promise<Counts> {
   const [row] = await database.query<{ chunks: string; read: string; staged: string }>(
-    `select count(*) as chunks, coalesce(sum(rows_read), 0) as read, coalesce(sum(rows_staged), 0) as staged
-     from sluice.chunks where run_key = $1`,
+    `with counted as (
+       select (result ->> 'chunks')::bigint as chunks, (result ->> 'rowsRead')::bigint as read, (result ->> 'rowsStaged')::bigint as staged
+       from sluice.commits where run_key = $1
+       union all
+       select 1, rows_read, rows_staged from sluice.chunks c where run_key = $1
+         and not exists (select from sluice.commits k where k.run_key = $1 and k.unit in ('load', 'load:' || c.partition))
+     )
+     select coalesce(sum(chunks), 0) as chunks, coalesce(sum(read), 0) as read, coalesce(sum(staged), 0) as staged from counted`,
     [runKey],
   );
   const [bad] = await database.query<{ rows: string }>('select count(*) as rows from sluice.quarantine where run_key = $1', [runKey]);
@@ -51,12 +59,17 @@ export async function endRun(
   reason: string | null,
   totals: unknown,
 ): Promise<void> {
-  await database.transaction(async (client) => {
-    await client.query(
-      `update sluice.runs set status = $2, reason = $3, totals = $4, ended_at = now() where run_key = $1 and status = 'running'`,
-      [runKey, outcome, reason, JSON.stringify(totals)],
-    );
-  });
+  await database.transaction(
+    async (client) => {
+      await endingBlockers(database, client, () =>
+        client.query(
+          `update sluice.runs set status = $2, reason = $3, totals = $4, ended_at = now() where run_key = $1 and status = 'running'`,
+          [runKey, outcome, reason, JSON.stringify(totals)],
+        ),
+      );
+    },
+    { lockTimeoutMs: 0 },
+  );
   if (outcome !== 'failed') await forgetStaging(database, runKey);
 }
 
@@ -68,12 +81,38 @@ export async function endedTotals(database: Database, runKey: string): Promise<u
   return row?.totals ?? null;
 }
 
-/** A failed run goes on. */
-export async function resumeRun(database: Database, runKey: string): Promise<void> {
-  await database.query(
-    `update sluice.runs set status = 'running', reason = null, ended_at = null where run_key = $1 and status = 'failed'`,
+/**
+ * A run that ended without success goes on. Units whose rows a check or the target refused are forgotten, to be extracted again: whoever
+ * retries has mended the rows, or what refused them. Where the staging is gone (cancelled, or collected by `sluice clean`), all that is not
+ * committed is extracted again.
+ */
+export async function resumeRun(
+  database: Database,
+  { runKey, plan }: StoredRun,
+  options: { readonly transformed: boolean },
+): Promise<void> {
+  await database.transaction(async (client) => {
+    const ended = await client.query(
+      `update sluice.runs set status = 'running', reason = null, ended_at = null where run_key = $1 and status in ('failed', 'cancelled')`,
+      [runKey],
+    );
+    if (ended.rowCount === 0) return;
+    await createStaging(client, stagingTable(runKey), plan.staged);
+    if (options.transformed) await createStaging(client, transformedTable(runKey), plan.loaded);
+    await forgetRefused(client, runKey);
+  });
+}
+
+async function forgetRefused(client: Connection, runKey: string): Promise<void> {
+  const { rows: refused } = await client.query<{ partition: number | null }>(
+    `delete from sluice.transforms where run_key = $1 and not checked returning nullif(split_part(unit, ':', 2), '')::int as partition`,
     [runKey],
   );
+  if (refused.length === 0) return;
+  const partitions = refused.flatMap(({ partition }) => (partition === null ? [] : [partition]));
+  const only = partitions.length < refused.length ? null : partitions;
+  await client.query('delete from sluice.chunks where run_key = $1 and ($2::int[] is null or partition = any ($2))', [runKey, only]);
+  await forgetStaged(client, runKey, only);
 }
 
 /**

@@ -25,18 +25,29 @@ export function transformedTable(runKey: string): string {
   return `${STAGING_SCHEMA}.${quoteName(`transformed_${tableId(runKey)}`)}`;
 }
 
+/** Creates a staging table where it is not there. */
 export async function createStaging(client: Connection, table: string, columns: readonly PlannedColumn[]): Promise<void> {
   const declared = [
     `${PARTITION_COLUMN} integer not null default current_setting('sluice.partition')::integer`,
     `${POSITION_COLUMN} bigint`,
     ...columns.map((column) => `${quoteName(column.name)} ${column.sqlType}`),
   ];
-  await client.query(`create unlogged table ${table} (${declared.join(', ')}) with (autovacuum_enabled = false)`);
+  await client.query(`create unlogged table if not exists ${table} (${declared.join(', ')}) with (autovacuum_enabled = false)`);
 }
 
 /** Rows written to staging in this transaction belong to this partition. */
 export async function setPartition(client: Connection, partition: number): Promise<void> {
   await client.query(`select set_config('sluice.partition', $1, true)`, [String(partition)]);
+}
+
+/** Takes the rows of these partitions out of staging; null for all. */
+export async function forgetStaged(client: Connection, runKey: string, partitions: readonly number[] | null): Promise<void> {
+  for (const table of [stagingTable(runKey), transformedTable(runKey)]) {
+    const { rows } = await client.query<{ there: boolean }>('select to_regclass($1) is not null as there', [table]);
+    if (!rows[0]?.there) continue;
+    if (partitions === null) await client.query(`truncate ${table}`);
+    else await client.query(`delete from ${table} where ${PARTITION_COLUMN} = any ($1)`, [partitions]);
+  }
 }
 
 export async function dropStaging(client: Connection, runKey: string): Promise<void> {

@@ -49,7 +49,12 @@ export async function postgresPassword(folder: string): Promise<string> {
  * Makes the data folder where there is none: beside its place, and then renamed, so that an interrupted start leaves nothing
  * half made behind.
  */
-export async function initialiseData(folder: string, binaries: PostgresBinaries, account: PostgresAccount, password: string): Promise<void> {
+export async function initialiseData(
+  folder: string,
+  binaries: PostgresBinaries,
+  account: PostgresAccount,
+  password: string,
+): Promise<void> {
   const data = dataFolderIn(folder);
   if (await exists(data)) return checkData(data);
   for (const name of await readdir(folder)) {

@@ -31,10 +31,10 @@ export interface TemporalServerOptions {
   readonly namespace?: string;
   /** Ports to use, such as those of the last start; any free ones where left out. */
   readonly ports?: Partial<TemporalPorts>;
-  /** Values of the server's dynamic configuration, on top of Sluice's own. */
-  readonly dynamicConfig?: Readonly<Record<string, string>>;
   /** How long a start may take, in milliseconds. @default 60000 */
   readonly startTimeoutMs?: number;
+  /** Settings of the server, such as `limit.historyCount.suggestContinueAsNew`. */
+  readonly dynamicConfig?: Readonly<Record<string, string | number | boolean>>;
   readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
 }
@@ -207,14 +207,13 @@ function serverArguments(options: TemporalServerOptions, namespace: string, port
   if (namespace !== 'default') args.push('--namespace', namespace);
   for (const name of searchAttributeNames) args.push('--search-attribute', `${name}=Keyword`);
   // With its one shard the server looks at its queues 20 times a second by default, and every step waits 45 ms.
-  for (const value of [
-    'history.transferProcessorMaxPollRPS=2000',
-    'history.timerProcessorMaxPollRPS=2000',
-    'matching.enableFairness=true',
-    ...Object.entries(options.dynamicConfig ?? {}).map(([name, value]) => `${name}=${value}`),
-  ]) {
-    args.push('--dynamic-config-value', value);
-  }
+  const settings = {
+    'history.transferProcessorMaxPollRPS': 2000,
+    'history.timerProcessorMaxPollRPS': 2000,
+    'matching.enableFairness': true,
+    ...options.dynamicConfig,
+  };
+  for (const [name, value] of Object.entries(settings)) args.push('--dynamic-config-value', `${name}=${JSON.stringify(value)}`);
   return args;
 }
 

@@ -205,6 +205,9 @@ function requireKnownColumns(pipeline: BoundPipeline, at: (place: string, messag
       'to replace the partitions loaded, rows must tell their partition: partition by a date, a column or a key range.',
     );
   }
+  if (target.mode === 'replace' && target.scope === 'table' && pipeline.commit === 'partition') {
+    throw at('commit', "each partition would replace the whole table. Commit by run, or replace with scope: 'partition'.");
+  }
   for (const key of target.key ?? []) known(loaded, key, 'target.key', pipeline.output ? 'output' : 'row');
   if (pipeline.incremental) {
     known(read, pipeline.incremental.cursor, 'incremental.cursor', 'row');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { type PostgresServer, startPostgresServer } from '../../src/local/postgres-server.ts';
-import { startTemporalServer, type TemporalServer } from '../../src/local/temporal-server.ts';
+import { startTemporalServer, type TemporalServer, type TemporalServerOptions } from '../../src/local/temporal-server.ts';
 import { cleanups } from './cleanup.ts';
 
 function required(name: string): string {
@@ -25,16 +25,23 @@ export async function temporaryFolder(name: string): Promise<string> {
   return folder;
 }
 
-/** A fresh database on the shared PostgreSQL. */
-export async function freshDatabase(name: string): Promise<string> {
-  const server = required('SLUICE_TEST_DATABASE_URL');
-  const database = `${name.replaceAll(/[^a-z0-9]+/g, '_')}_${process.pid}_${Date.now().toString(36)}`;
-  await query(server, `create database ${database}`);
+/** A fresh database on the shared PostgreSQL (or another), empty or as its template. */
+export async function freshDatabase(name: string, options: { template?: string; server?: string } = {}): Promise<string> {
+  const server = options.server ?? required('SLUICE_TEST_DATABASE_URL');
+  const template = options.template ? ` template ${databaseName(options.template)}` : '';
+  const database = `${name.replaceAll(/[^a-z0-9]+/g, '_')}_${process.pid}_${Date.now().toString(36)}_${++databases}`;
+  await query(server, `create database ${database}${template}`);
   cleanups.push(() => query(server, `drop database if exists ${database} with (force)`));
   const url = new URL(server);
   url.pathname = `/${database}`;
   return url.href;
 }
+
+function databaseName(url: string): string {
+  return new URL(url).pathname.slice(1);
+}
+
+let databases = 0;
 
 /** A PostgreSQL of the test's own, to be stopped and started again. */
 export async function ownPostgres(settings: Record<string, string> = {}): Promise<PostgresServer> {
@@ -47,15 +54,15 @@ export async function ownPostgres(settings: Record<string, string> = {}): Promis
 /** A Temporal server of the test's own with its history in a file, to be killed and started again (`startOwnTemporal(previous)`). */
 export async function ownTemporal(
   previous?: { dbFile: string; server: TemporalServer },
-  dynamicConfig: Record<string, string> = {},
+  options: Pick<TemporalServerOptions, 'dynamicConfig'> = {},
 ): Promise<{ dbFile: string; server: TemporalServer }> {
   const dbFile = previous?.dbFile ?? join(await temporaryFolder('temporal'), 'history.db');
   const server = await startTemporalServer({
     binary: temporalBinary(),
     logFile: `${dbFile}.log`,
     dbFile,
-    dynamicConfig,
     ...(previous ? { ports: previous.server.ports } : {}),
+    ...options,
   });
   cleanups.push(() => server.kill());
   return { dbFile, server };

@@ -1,12 +1,14 @@
 /** Real worker processes, to be killed. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { cleanups } from './cleanup.ts';
 import { sharedTemporalAddress, temporaryFolder } from './servers.ts';
 import { until } from './wait.ts';
 
+const run = promisify(execFile);
 const ROOT = resolve(__dirname, '../..');
 export const WORKER = join(ROOT, 'dist/workers/worker.js');
 export const CLI = join(ROOT, 'dist/src/cli/main.js');
@@ -27,14 +29,16 @@ export interface Project {
   write(file: string, text: string): Promise<void>;
 }
 
+let projects = 0;
+
 export async function project(
   name: string,
   databaseUrl: string,
   options: { address?: string; env?: Record<string, string> } = {},
 ): Promise<Project> {
   const folder = await temporaryFolder(name);
-  await writePipelines(folder, {});
-  const taskQueue = `${name}-${process.pid}-${Date.now().toString(36)}`;
+  await Promise.all([writePipelines(folder, {}), mkdir(join(folder, 'fired'))]);
+  const taskQueue = `${name}-${process.pid}-${Date.now().toString(36)}-${++projects}`;
   return {
     folder,
     taskQueue,
@@ -44,6 +48,7 @@ export async function project(
       TEMPORAL_NAMESPACE: 'default',
       SLUICE_TASK_QUEUE: taskQueue,
       SLUICE_DATABASE_URL: databaseUrl,
+      SLUICE_FAULTS_FIRED: join(folder, 'fired'),
       ...options.env,
     },
     write: (file, text) => writeFile(join(folder, 'pipelines', file), text),
@@ -61,7 +66,10 @@ export interface TestWorker {
 
 let workers = 0;
 
-/** Starts a worker process and waits until it takes work. `faults` as in src/activities/fault-points.ts. */
+/**
+ * Starts a worker process and waits until it takes work. `faults` as in src/activities/fault-points.ts: each hits one worker of the
+ * project.
+ */
 export async function startWorker(
   of: Project,
   options: { faults?: string; env?: Record<string, string>; ready?: boolean } = {},
@@ -105,5 +113,20 @@ export async function startWorker(
       return ready;
     });
   }
+  return worker;
+}
+
+/** Waits until a fault has fired, and gives the id of the process that it hit. */
+export async function fired(of: Project, fault: string, limitMs = 60_000): Promise<number> {
+  const read = async () => Number(await readFile(join(of.folder, 'fired', fault), 'utf8'));
+  return await until(`fault ${fault} has fired`, read, limitMs);
+}
+
+/** Waits until a fault has stopped a worker (SIGSTOP), and gives it. */
+export async function stoppedBy(of: Project, fault: string, among: readonly TestWorker[]): Promise<TestWorker> {
+  const pid = await fired(of, fault);
+  await until(`worker ${pid} is stopped`, async () => /^T/.test((await run('ps', ['-o', 'stat=', '-p', String(pid)])).stdout));
+  const worker = among.find((each) => each.pid === pid);
+  if (!worker) throw new Error(`fault ${fault} hit process ${pid}, which is not one of these workers`);
   return worker;
 }

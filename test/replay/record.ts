@@ -189,7 +189,7 @@ test('a pipeline that nobody knows', async () => {
 
 test('stages that continue as new', async () => {
   // A server that suggests it early, so that the histories are short.
-  const { server } = await ownTemporal(undefined, { 'limit.historyCount.suggestContinueAsNew': '30' });
+  const { server } = await ownTemporal(undefined, { dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 30 } });
   await scenario('continued', server.address);
   const own = await temporalClient(server.address);
   const worker = await startWorker(flow);

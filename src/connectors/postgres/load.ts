@@ -30,8 +30,9 @@ export interface LoadResult {
  */
 export async function loadRows(client: Connection, request: LoadRequest): Promise<LoadResult> {
   const { target } = request;
-  await client.query(`select pg_advisory_xact_lock(hashtextextended('sluice load ' || $1, 0))`, [quoteTable(target.table)]);
-  const created = await createTargetIfMissing(client, request);
+  const [schema, table] = await schemaAndTable(client, target.table);
+  await client.query(`select pg_advisory_xact_lock(hashtextextended('sluice load ' || $1, 0))`, [quoteTable(`${schema}.${table}`)]);
+  const created = await createTargetIfMissing(client, request, schema, table);
   let result: LoadResult;
   if (target.mode === 'upsert' && !created) result = await merge(client, request);
   else if (target.mode === 'replace' && !created) result = await replace(client, request);
@@ -40,10 +41,35 @@ export async function loadRows(client: Connection, request: LoadRequest): Promis
   return result;
 }
 
+/** Where a table is, or would be created: `t` and `public.t` may be one. */
+async function schemaAndTable(client: Connection, name: string): Promise<readonly [string, string]> {
+  const [table = name, schema] = name.split('.').reverse();
+  if (schema !== undefined) return [schema, table];
+  const { rows } = await client.query<{ schema: string }>(
+    `select coalesce(
+       (select p.schema from unnest(current_schemas(true)) with ordinality as p (schema, nth) where ${EXISTS} order by p.nth limit 1),
+       current_schema()) as schema`,
+    [table],
+  );
+  return [rows[0]?.schema ?? '', table];
+}
+
+/** Asked of the catalog itself: to_regclass may answer from a cache that is older than the wait for another load. */
+const EXISTS =
+  'exists (select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = p.schema and c.relname = $1)';
+
 /** Creates the table without its key: that is built once the rows are in. */
-async function createTargetIfMissing(client: Connection, { target, columns }: LoadRequest): Promise<boolean> {
-  const { rows } = await client.query<{ missing: boolean }>('select to_regclass($1) is null as missing', [quoteTable(target.table)]);
-  if (!rows[0]?.missing) return false;
+async function createTargetIfMissing(
+  client: Connection,
+  { target, columns }: LoadRequest,
+  schema: string,
+  table: string,
+): Promise<boolean> {
+  const { rows } = await client.query<{ exists: boolean }>(`select ${EXISTS} as exists from (select $2::text as schema) as p`, [
+    table,
+    schema,
+  ]);
+  if (rows[0]?.exists) return false;
   const declared = columns.map((column) => `${quoteName(column.name)} ${column.sqlType}${column.notNull ? ' not null' : ''}`);
   await client.query(`create table ${quoteTable(target.table)} (${declared.join(', ')})`);
   return true;

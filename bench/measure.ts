@@ -1,0 +1,166 @@
+/** Measures a case: both sides in turn, each time into fresh tables, and compares what they loaded. */
+import type { WorkerPool } from '../workers/pool.ts';
+import { activitySpans } from './activity-spans.ts';
+import type { ByHand } from './by-hand.ts';
+import type { BenchCase } from './cases.ts';
+import { type Content, contentOf } from './content.ts';
+import { execute, makeFresh } from './database.ts';
+import { LoadMeter } from './load-meter.ts';
+import { cpuSeconds, descendants, ownCpuSeconds, peakBytes, resetPeak } from './processes.ts';
+import { type CaseResult, median, type SideResult } from './results.ts';
+import type { BenchStack } from './stack.ts';
+
+const LOOK_AT_MEMORY_MS = 200;
+
+interface Measurement {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  readonly serverCpuSeconds: number;
+  readonly temporalCpuSeconds: number;
+  readonly peakBytesPerProcess: readonly number[];
+}
+
+export interface CaseRun {
+  readonly ours: Measurement;
+  readonly limit: Measurement;
+  readonly spans: Record<string, number>;
+  readonly content: Content;
+}
+
+export class Measuring {
+  readonly #stack: BenchStack;
+  readonly #byHand: ByHand;
+  #runs = 0;
+
+  constructor(stack: BenchStack, byHand: ByHand) {
+    this.#stack = stack;
+    this.#byHand = byHand;
+  }
+
+  /** A B A B ..., and the medians. */
+  async case(of: BenchCase, pool: WorkerPool, repeats: number): Promise<Omit<CaseResult, 'ratioWithoutOverhead'>> {
+    const load = new LoadMeter();
+    const runs: CaseRun[] = [];
+    while (runs.length < repeats) runs.push(await this.round(of, pool));
+    const ours = sideResult(
+      runs.map((run) => run.ours),
+      of.rows,
+    );
+    const limit = sideResult(
+      runs.map((run) => run.limit),
+      of.rows,
+    );
+    const spans = Object.keys(runs[0]?.spans ?? {}).map((name) => [name, median(runs.map((run) => run.spans[name] ?? 0))] as const);
+    const { content } = runs[0] as CaseRun;
+    return {
+      case: of.name,
+      rows: of.rows,
+      ours,
+      limit,
+      ratio: ours.seconds / limit.seconds,
+      spans: Object.fromEntries(spans),
+      content,
+      foreignShare: load.read().foreignShare,
+    };
+  }
+
+  /**
+   * Each side once.
+   * @throws Error where they did not load the same rows
+   */
+  async round(of: BenchCase, pool: WorkerPool): Promise<CaseRun> {
+    const { target } = this.#stack;
+    await makeFresh(target, { ...of.table, name: of.ours });
+    const { ours, runId } = await this.#sluice(of, pool);
+    const loaded = await contentOf(target, of.ours);
+    const spans = await activitySpans(this.#stack.sluice, runId, ours.seconds);
+    await execute(target, `drop table ${of.ours}`);
+
+    await makeFresh(target, { ...of.table, name: of.byHand });
+    const limit = await this.#hand(of);
+    const expected = await contentOf(target, of.byHand);
+    await execute(target, `drop table ${of.byHand}`);
+    requireEqual(of, loaded, expected);
+    return { ours, limit, spans, content: loaded };
+  }
+
+  async #sluice(of: BenchCase, pool: WorkerPool): Promise<{ ours: Measurement; runId: string }> {
+    const { sluice, postgres, temporal } = this.#stack;
+    const workers = pool.pids();
+    for (const pid of workers) resetPeak(pid);
+    const used = meter({ client: () => sum(workers.map((pid) => cpuSeconds(pid))), postgres, temporal });
+    this.#runs += 1;
+    const run = await sluice.start(of.pipeline, { params: of.params, id: `bench-${this.#runs}` });
+    await run.result();
+    const took = used();
+    if (pool.restarts() > 0) throw new Error('a worker ended while it was measured; look at its log');
+    return { ours: { ...took, peakBytesPerProcess: workers.flatMap((pid) => peakBytes(pid) ?? []) }, runId: run.id };
+  }
+
+  async #hand(of: BenchCase): Promise<Measurement> {
+    const { postgres, temporal } = this.#stack;
+    // What this process has besides at the moment: servers and workers.
+    const others = new Set(descendants(process.pid));
+    const peaks = new Map<number, number>();
+    const look = () => {
+      const pids = this.#byHand.inProcess ? [process.pid] : descendants(process.pid, others);
+      for (const pid of pids) peaks.set(pid, peakBytes(pid) ?? peaks.get(pid) ?? 0);
+    };
+    const watch = setInterval(look, LOOK_AT_MEMORY_MS);
+    // psql's own time comes to this process when it ends; ours is not psql's.
+    const client = () => cpuSeconds(process.pid, others) - (this.#byHand.inProcess ? 0 : ownCpuSeconds(process.pid));
+    const used = meter({ client, postgres, temporal });
+    try {
+      await this.#byHand.do(of.hand);
+      return { ...used(), peakBytesPerProcess: [...peaks.values()] };
+    } finally {
+      clearInterval(watch);
+    }
+  }
+}
+
+/** Starts counting; call the answer when the work is done. */
+function meter(of: { client: () => number; postgres: number; temporal: number }): () => Omit<Measurement, 'peakBytesPerProcess'> {
+  const cpu = () => ({ client: of.client(), server: cpuSeconds(of.postgres), temporal: cpuSeconds(of.temporal) });
+  const before = cpu();
+  const began = performance.now();
+  return () => {
+    const seconds = (performance.now() - began) / 1000;
+    const after = cpu();
+    return {
+      seconds,
+      // The kernel counts in hundredths: of a moment's work there may be less than nothing.
+      cpuSeconds: Math.max(after.client - before.client, 0),
+      serverCpuSeconds: Math.max(after.server - before.server, 0),
+      temporalCpuSeconds: Math.max(after.temporal - before.temporal, 0),
+    };
+  };
+}
+
+function sideResult(all: readonly Measurement[], rows: number): SideResult {
+  const middle = (of: (each: Measurement) => number) => median(all.map(of));
+  const seconds = middle((each) => each.seconds);
+  const processes = Math.max(0, ...all.map((each) => each.peakBytesPerProcess.length));
+  const peaks = Array.from({ length: processes }, (_, at) => Math.max(...all.map((each) => each.peakBytesPerProcess[at] ?? 0)));
+  return {
+    seconds,
+    rowsPerSecond: rows / seconds,
+    cpuSeconds: middle((each) => each.cpuSeconds),
+    serverCpuSeconds: middle((each) => each.serverCpuSeconds),
+    temporalCpuSeconds: middle((each) => each.temporalCpuSeconds),
+    peakBytes: peaks.length > 0 ? Math.max(...peaks) : null,
+    peakBytesPerProcess: peaks,
+    all: all.map((each) => each.seconds),
+  };
+}
+
+export function requireEqual(of: Pick<BenchCase, 'name'>, ours: Content, byHand: Content): void {
+  if (ours.rows === byHand.rows && ours.checksum === byHand.checksum) return;
+  throw new Error(
+    `${of.name}: Sluice loaded ${ours.rows} rows with checksum ${ours.checksum}, by hand it were ${byHand.rows} with ${byHand.checksum}`,
+  );
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

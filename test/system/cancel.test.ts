@@ -1,0 +1,171 @@
+/** Runs that are cancelled or terminated. */
+import { CancelledFailure, type Client, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { isClosed } from '../../src/client/is-closed.ts';
+import { Database } from '../../src/connectors/postgres/database.ts';
+import { collectEndedRuns } from '../../src/ledger/collect.ts';
+import { contentOf } from '../helpers/checksum.ts';
+import { cleanups } from '../helpers/cleanup.ts';
+import { type Gate, gateAt } from '../helpers/gate.ts';
+import { createLedger, leftovers, runsOf, stagingTables } from '../helpers/ledger.ts';
+import { progressOf, resultOf, startRun } from '../helpers/runs.ts';
+import { seedFlights } from '../helpers/seed.ts';
+import { freshDatabase, query, temporalClient } from '../helpers/servers.ts';
+import { until } from '../helpers/wait.ts';
+import { type Project, project, startWorker } from '../helpers/workers.ts';
+
+const ROWS = 12_000;
+const NOTHING_LEFT = { tables: 0, chunks: 0, transforms: 0, fences: 0 };
+
+let url: string;
+let flow: Project;
+let client: Client;
+let database: Database;
+/** In the second chunk of a partition. */
+let chunks: Gate;
+/** In the load, its rows written. */
+let loads: Gate;
+
+beforeAll(async () => {
+  url = await freshDatabase('cancel');
+  database = new Database('target', url, { max: 2 });
+  cleanups.push(() => database.close());
+  await createLedger(url);
+  await seedFlights(url, 'flights', ROWS);
+  await query(url, 'create table copied (like flights); insert into copied select * from flights where id <= 100');
+  chunks = await gateAt(url, 'sluice.chunks', { when: 'new.chunk = 1' });
+  loads = await gateAt(url, 'copied');
+  flow = await project('cancel', url);
+  await flow.write(
+    'flights.ts',
+    `import { definePipeline, postgres } from 'sluice';
+     export default definePipeline({
+       name: 'flights', source: postgres({ table: 'flights' }), target: postgres({ table: 'copied', mode: 'replace' }), chunk: { rows: 1000 },
+     });`,
+  );
+  client = await temporalClient();
+  await startWorker(flow);
+});
+
+async function cancelled(handle: WorkflowHandle): Promise<boolean> {
+  return await handle.result().then(
+    () => false,
+    (error) => error instanceof WorkflowFailedError && error.cause instanceof CancelledFailure,
+  );
+}
+
+/** Waits until a workflow has been told to cancel. */
+async function toldToCancel(workflowId: string): Promise<void> {
+  await until(`${workflowId} is told`, async () => {
+    const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
+    return events?.some((event) => event.workflowExecutionCancelRequestedEventAttributes);
+  });
+}
+
+test('cancelled in the middle of a chunk: the target is as it was, and nothing is left', async () => {
+  const before = await contentOf(url, 'copied');
+  await chunks.close();
+  const run = await startRun(client, flow, 'flights');
+  await chunks.waiting();
+  expect(await stagingTables(url)).toHaveLength(1);
+  await run.cancel();
+  await toldToCancel(`${run.workflowId}/extract`);
+  await chunks.open();
+  expect(await cancelled(run)).toBe(true);
+  expect((await run.describe()).status.name).toBe('CANCELLED');
+  expect(await contentOf(url, 'copied')).toEqual(before);
+  expect(await runsOf(url, run.workflowId)).toEqual([expect.objectContaining({ status: 'cancelled' })]);
+  expect(await leftovers(url)).toEqual(NOTHING_LEFT);
+  expect(await progressOf(run)).toMatchObject({ status: 'cancelled' });
+});
+
+test('cancelled while it is paused: the same', async () => {
+  const before = await contentOf(url, 'copied');
+  await chunks.close();
+  const run = await startRun(client, flow, 'flights');
+  await chunks.waiting();
+  await run.signal('pause');
+  await chunks.open();
+  await until('it is paused', async () => (await progressOf(run)).status === 'paused');
+  await run.cancel();
+  expect(await cancelled(run)).toBe(true);
+  expect(await contentOf(url, 'copied')).toEqual(before);
+  expect(await runsOf(url, run.workflowId)).toEqual([expect.objectContaining({ status: 'cancelled' })]);
+  expect(await leftovers(url)).toEqual(NOTHING_LEFT);
+});
+
+test('cancelled while it is planned: the run ends cancelled', async () => {
+  // Given a plan that has to wait for a lock on its source
+  const before = await contentOf(url, 'copied');
+  const holder = new Database('target', url, { max: 1 });
+  let run: WorkflowHandle | undefined;
+  await holder.transaction(async (session) => {
+    await session.query('lock table flights in access exclusive mode');
+    run = await startRun(client, flow, 'flights');
+    await until('the plan waits', async () => {
+      const rows = await query(url, `select 1 from pg_locks where not granted and relation = 'flights'::regclass`);
+      return rows.length > 0;
+    });
+    await run.cancel();
+    await until('the activity has been told', async () => {
+      const description = await (run as WorkflowHandle).describe();
+      return (description.raw.pendingActivities ?? []).every((each) => Number(each.state) === 3);
+    });
+  });
+  await holder.close();
+  expect(await cancelled(run as unknown as WorkflowHandle)).toBe(true);
+  expect(await contentOf(url, 'copied')).toEqual(before);
+  expect(await leftovers(url)).toEqual(NOTHING_LEFT);
+});
+
+test('terminated: what it left is collected, even from under its worker, and what runs is left alone', async () => {
+  // Given a run that was terminated in the middle of a chunk, and one that goes on
+  const before = await contentOf(url, 'copied');
+  await chunks.close();
+  const doomed = await startRun(client, flow, 'flights');
+  await chunks.waiting(1);
+  const alive = await startRun(client, flow, 'flights');
+  await chunks.waiting(2);
+  await doomed.terminate('by the test');
+
+  // When ended runs are collected
+  const closed = (workflowId: string, runKey: string) => isClosed(client, workflowId, runKey);
+  expect(await collectEndedRuns(database, closed)).toEqual({ runs: 1, tables: 1 });
+
+  // Then the one is gone without a trace, and its worker's session with it
+  expect(await runsOf(url, doomed.workflowId)).toEqual([expect.objectContaining({ status: 'cancelled' })]);
+  expect(await stagingTables(url)).toHaveLength(1);
+  expect(await contentOf(url, 'copied')).toEqual(before);
+  await chunks.waiting(1);
+  // And the other ends as ever
+  await chunks.open();
+  await resultOf(alive);
+  expect(await contentOf(url, 'copied')).toEqual(await contentOf(url, 'flights'));
+  // And the one that was collected can be retried, as `sluice retry` does it
+  await query(url, 'update flights set delay = delay + 1');
+  const [ledger] = await runsOf(url, doomed.workflowId);
+  const retried = await client.workflow.start('pipeline', {
+    workflowId: doomed.workflowId,
+    taskQueue: flow.taskQueue,
+    args: [{ pipeline: 'flights', retry: { runKey: ledger?.run_key } }],
+  });
+  expect(await resultOf(retried)).toMatchObject({ runKey: ledger?.run_key, rowsLoaded: ROWS });
+  expect(await contentOf(url, 'copied')).toEqual(await contentOf(url, 'flights'));
+  expect(await collectEndedRuns(database, closed)).toEqual({ runs: 0, tables: 0 });
+  expect(await leftovers(url)).toEqual(NOTHING_LEFT);
+});
+
+test('a commit in flight is not interrupted: the run ends committed', async () => {
+  await query(url, 'update flights set delay = delay + 1');
+  const before = await contentOf(url, 'copied');
+  await loads.close();
+  const run = await startRun(client, flow, 'flights');
+  await loads.waiting();
+  await run.cancel();
+  await toldToCancel(`${run.workflowId}/load`);
+  expect(await contentOf(url, 'copied')).toEqual(before);
+  await loads.open();
+  expect(await resultOf(run)).toMatchObject({ status: 'succeeded', rowsLoaded: ROWS });
+  expect(await contentOf(url, 'copied')).toEqual(await contentOf(url, 'flights'));
+  expect(await runsOf(url, run.workflowId)).toEqual([expect.objectContaining({ status: 'succeeded' })]);
+  expect(await leftovers(url)).toEqual(NOTHING_LEFT);
+});
