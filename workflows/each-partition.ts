@@ -65,7 +65,8 @@ export async function eachPartition(stage: StageName, input: StageInput, work: P
 
   const start = (partition: PartitionRef) => {
     inFlight.add(partition.id);
-    scope
+    const own = scope;
+    own
       .run(() => work(partition))
       .then(
         (added) => {
@@ -73,7 +74,8 @@ export async function eachPartition(stage: StageName, input: StageInput, work: P
           else waiting.unshift(partition);
         },
         (error) => {
-          if (paused || isCancellation(error)) waiting.unshift(partition);
+          // Once asked to stop, a copy whose worker has died is not tried again by Temporal: it failed of that, not of its rows.
+          if (own.consideredCancelled) waiting.unshift(partition);
           else totals = stop(totals, partition, reasonOf(error));
         },
       )

@@ -27,7 +27,7 @@ export class RunStory {
   #paused = false;
   #note = '';
   readonly #totals: Partial<Record<Stage, StageTotals>> = {};
-  #signalChild: ((paused: boolean) => Promise<void>) | null = null;
+  #tellChild: ((paused: boolean) => Promise<void>) | null = null;
   #told = '';
 
   constructor(input: PipelineInput) {
@@ -73,16 +73,16 @@ export class RunStory {
       parentClosePolicy: ParentClosePolicy.TERMINATE,
       ...(input.plan.searchAttributes ? { typedSearchAttributes: attributes(input.plan.run.pipeline, stage, 'running') } : {}),
     });
-    this.#signalChild = (paused) => child.signal(paused ? pauseSignal : resumeSignal);
+    this.#tellChild = pauseTeller((paused) => child.signal(paused ? pauseSignal : resumeSignal));
     // A pause that came while the child was starting.
-    if (this.#paused) await child.signal(pauseSignal);
+    await this.#tellChild(this.#paused);
     try {
       const totals = await child.result();
       this.#totals[stage] = totals;
       this.#tell();
       return totals;
     } finally {
-      this.#signalChild = null;
+      this.#tellChild = null;
     }
   }
 
@@ -123,7 +123,7 @@ export class RunStory {
     this.#paused = paused;
     if (this.#status === 'running' || this.#status === 'paused') this.#status = paused ? 'paused' : 'running';
     this.#tell();
-    await this.#signalChild?.(paused).catch(() => {});
+    await this.#tellChild?.(paused);
   }
 
   #tell(): void {
@@ -139,6 +139,23 @@ export class RunStory {
     this.#told = told;
     upsertSearchAttributes(attributes(this.#pipeline, stage, status));
   }
+}
+
+/** Keeps a child, which begins unpaused, told what it is. One signal at a time: the server does not keep two in order. */
+function pauseTeller(signal: (paused: boolean) => Promise<void>): (paused: boolean) => Promise<void> {
+  let wanted = false;
+  let told = false;
+  let telling = false;
+  return async (paused) => {
+    wanted = paused;
+    if (telling) return;
+    telling = true;
+    while (told !== wanted) {
+      told = wanted;
+      await signal(told).catch(() => {});
+    }
+    telling = false;
+  };
 }
 
 function attributes(pipeline: string, stage: string, status: string): SearchAttributePair[] {

@@ -94,7 +94,7 @@ async function runCheck(
   const { rows: found } = await client.query<{ rows: string; sample: string[] | null }>(
     `${relations}, offending as (${check.sql})
      select (select count(*) from offending) as rows,
-            (select array_agg(to_jsonb(shown)::text) from (select * from offending limit ${SAMPLE_ROWS}) as shown) as sample`,
+            (select array_agg(row_to_json(shown)::text) from (select * from offending limit ${SAMPLE_ROWS}) as shown) as sample`,
   );
   const count = Number(found[0]?.rows ?? 0);
   if (count === 0) return;

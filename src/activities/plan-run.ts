@@ -131,7 +131,7 @@ async function resume(
       `Run ${run.key} is not in the ledger of ${database.label}; it cannot be retried. Start a new run.`,
     );
   }
-  if (stored.status !== 'failed' && stored.status !== 'running') {
+  if (!['failed', 'cancelled', 'running'].includes(stored.status)) {
     throw new PermanentError('RunEnded', `Run ${run.key} ${stored.status}; there is nothing to retry. Start a new run.`);
   }
   if (stored.fingerprint !== run.fingerprint) {

@@ -82,11 +82,9 @@ interface FoundRow {
 }
 
 function foundColumns(plan: RunPlan): string {
-  const fields = plan.loaded.map((column) => `'${column.name.replaceAll("'", "''")}', s.${quoteName(column.name)}`);
-  // json_build_object takes at most 100 arguments.
-  const parts: string[] = [];
-  for (let at = 0; at < fields.length; at += 50) parts.push(`jsonb_build_object(${fields.slice(at, at + 50).join(', ')})`);
-  return `s.${PARTITION_COLUMN} as partition, s.${POSITION_COLUMN} as position, (${parts.join(' || ')})::text as record`;
+  // Not jsonb, which refuses some texts that json keeps (`\u0000`).
+  const shown = `(select row_to_json(r)::text from (select ${columnList(plan.loaded, 's.')}) as r)`;
+  return `s.${PARTITION_COLUMN} as partition, s.${POSITION_COLUMN} as position, ${shown} as record`;
 }
 
 function groupByPartition(rows: readonly FoundRow[]): Map<number, FoundRow[]> {

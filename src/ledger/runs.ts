@@ -82,8 +82,9 @@ export async function endedTotals(database: Database, runKey: string): Promise<u
 }
 
 /**
- * A failed run goes on. Units whose rows a check or the target refused are forgotten, to be extracted again: whoever retries has mended
- * the rows, or what refused them. So is everything where `sluice clean` has taken the staging.
+ * A run that ended without success goes on. Units whose rows a check or the target refused are forgotten, to be extracted again: whoever
+ * retries has mended the rows, or what refused them. Where the staging is gone (cancelled, or collected by `sluice clean`), all that is not
+ * committed is extracted again.
  */
 export async function resumeRun(
   database: Database,
@@ -91,11 +92,11 @@ export async function resumeRun(
   options: { readonly transformed: boolean },
 ): Promise<void> {
   await database.transaction(async (client) => {
-    const failed = await client.query(
-      `update sluice.runs set status = 'running', reason = null, ended_at = null where run_key = $1 and status = 'failed'`,
+    const ended = await client.query(
+      `update sluice.runs set status = 'running', reason = null, ended_at = null where run_key = $1 and status in ('failed', 'cancelled')`,
       [runKey],
     );
-    if (failed.rowCount === 0) return;
+    if (ended.rowCount === 0) return;
     await createStaging(client, stagingTable(runKey), plan.staged);
     if (options.transformed) await createStaging(client, transformedTable(runKey), plan.loaded);
     await forgetRefused(client, runKey);

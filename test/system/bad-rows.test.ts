@@ -383,11 +383,8 @@ describe('typed sources', () => {
 
     expect(summary).toMatchObject({ rowsLoaded: 10_000, rowsQuarantined: 6 });
     await expectTypedQuarantine(summary.runKey, { nullKey: ['id', 'null is not allowed'] });
-    await expectRows(
-      url,
-      'typed_postgres',
-      Array.from({ length: 10_000 }, (_, id) => ({ id, label: `row ${id}`, amount: id % 100 })).map((row) => ({ ...row, note: '\0' })),
-    );
+    const good = `(select id::integer, label, amount, note from typed_source where label like 'row %') as good`;
+    expect(await contentOf(url, 'typed_postgres')).toEqual(await contentOf(url, good));
   });
 
   async function expectTypedQuarantine(runKey: string, { nullKey }: { nullKey: string[] }): Promise<void> {

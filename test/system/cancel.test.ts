@@ -140,6 +140,16 @@ test('terminated: what it left is collected, even from under its worker, and wha
   await chunks.open();
   await resultOf(alive);
   expect(await contentOf(url, 'copied')).toEqual(await contentOf(url, 'flights'));
+  // And the one that was collected can be retried, as `sluice retry` does it
+  await query(url, 'update flights set delay = delay + 1');
+  const [ledger] = await runsOf(url, doomed.workflowId);
+  const retried = await client.workflow.start('pipeline', {
+    workflowId: doomed.workflowId,
+    taskQueue: flow.taskQueue,
+    args: [{ pipeline: 'flights', retry: { runKey: ledger?.run_key } }],
+  });
+  expect(await resultOf(retried)).toMatchObject({ runKey: ledger?.run_key, rowsLoaded: ROWS });
+  expect(await contentOf(url, 'copied')).toEqual(await contentOf(url, 'flights'));
   expect(await collectEndedRuns(database, closed)).toEqual({ runs: 0, tables: 0 });
   expect(await leftovers(url)).toEqual(NOTHING_LEFT);
 });

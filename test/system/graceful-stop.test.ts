@@ -5,7 +5,7 @@ import { type Gate, gateAt } from '../helpers/gate.ts';
 import { createLedger, type LoggedChunk, logChunks } from '../helpers/ledger.ts';
 import { resultOf, startRun } from '../helpers/runs.ts';
 import { seedFlights } from '../helpers/seed.ts';
-import { freshDatabase, temporalClient } from '../helpers/servers.ts';
+import { freshDatabase, query, temporalClient } from '../helpers/servers.ts';
 import { until } from '../helpers/wait.ts';
 import { type Project, project, startWorker } from '../helpers/workers.ts';
 
@@ -49,6 +49,7 @@ test('SIGTERM lets the chunk in flight finish and hands the partition on at once
   // When the first is asked to stop, and the chunk may end
   stopping.kill('SIGTERM');
   await until('it stops', async () => (await stopping.log()).includes('stopping'));
+  const [opened] = await query<{ at: number }>(url, 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as at');
   await chunks.open();
 
   // Then it leaves with 0, and the other one does the rest
@@ -60,7 +61,11 @@ test('SIGTERM lets the chunk in flight finish and hands the partition on at once
   expect(log.map(({ nth, chunk }) => ({ nth, chunk }))).toEqual(Array.from({ length: CHUNKS }, (_, chunk) => ({ nth: chunk + 1, chunk })));
   // The chunk in flight was the first attempt's, the next the second's
   expect(log.map((each) => each.epoch)).toEqual([1, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
-  expect((log[4]?.at ?? 0) - (log[3]?.at ?? 0)).toBeLessThan(HEARTBEAT_TIMEOUT_MS / 2);
+  // It was handed on, and not missed after the heartbeat timeout
+  const { events } = await client.workflow.getHandle(`${run.workflowId}/extract`).fetchHistory();
+  const copy = events?.map((event) => event.activityTaskStartedEventAttributes).find((started) => started?.attempt === 2);
+  expect(copy?.lastFailure?.applicationFailureInfo?.type).toBe('Handover');
+  expect((log[4]?.at ?? 0) - (opened?.at ?? 0)).toBeLessThan(HEARTBEAT_TIMEOUT_MS * 0.8);
   other.kill('SIGTERM');
   expect(await other.ended).toBe(0);
 });

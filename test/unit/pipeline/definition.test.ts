@@ -53,6 +53,18 @@ describe('a pipeline with a mistake is refused, naming the place', () => {
       /target\.scope: to replace the partitions loaded/,
     ],
     [
+      'a table that each partition would replace',
+      () =>
+        definePipeline({
+          name: 'p',
+          source,
+          row,
+          target: postgres({ table: 'copy', mode: 'replace' }),
+          commit: 'partition',
+        }),
+      /commit: each partition would replace the whole table/,
+    ],
+    [
       'a cursor that the row schema lacks',
       () => definePipeline({ name: 'p', source, row, target, incremental: { cursor: 'updated' } }),
       /incremental\.cursor: column "updated"/,
