@@ -3,7 +3,7 @@ import type { Connection, Database } from '../connectors/postgres/database.ts';
 import type { CheckResult, UnitInput } from '../contracts/stages.ts';
 import { PermanentError } from '../errors.ts';
 import { countRows, markChecked, readTransform } from '../ledger/completeness.ts';
-import { clearCount, holdFence, unitName } from '../ledger/fence.ts';
+import { holdFence, unitName } from '../ledger/fence.ts';
 import { quarantineReasons } from '../ledger/quarantine.ts';
 import { stagingTable, transformedTable, withRelations } from '../ledger/staging.ts';
 import type { Check } from '../pipeline/checks.ts';
@@ -38,7 +38,6 @@ export function createCheckUnit(dependencies: Dependencies) {
             await checkTolerance(database, client, planned, run.key, id, where);
             for (const check of pipeline.checks) await runCheck(client, planned, run.key, id, where, check, rows);
             await markChecked(client, run.key, unit);
-            await clearCount(client, fence);
             await faultPoint('check:before-commit', client);
             return { status: 'passed', checks: pipeline.checks.length + 1 };
           });

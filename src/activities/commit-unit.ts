@@ -11,7 +11,7 @@ import type { CommitResult, UnitInput } from '../contracts/stages.ts';
 import { PermanentError } from '../errors.ts';
 import { claimCommit, moveWatermark, recordCommit } from '../ledger/commits.ts';
 import { countRows, markRefused, readTransform } from '../ledger/completeness.ts';
-import { clearCount, holdFence, unitName } from '../ledger/fence.ts';
+import { holdFence, unitName } from '../ledger/fence.ts';
 import { columnList, PARTITION_COLUMN, stagingTable, transformedTable } from '../ledger/staging.ts';
 import { attempt } from './attempt.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -55,7 +55,6 @@ export function createCommitUnit(dependencies: Dependencies) {
             const result = await database.transaction(async (client) => {
               await holdFence(client, fence);
               const result = await commit(client);
-              await clearCount(client, fence);
               return result;
             });
             await faultPoint('load:after-commit');

@@ -6,7 +6,7 @@ import type { Connection } from '../connectors/postgres/database.ts';
 import { quoteName } from '../connectors/postgres/database.ts';
 import type { TransformResult, UnitInput } from '../contracts/stages.ts';
 import { countIncomplete, countRows, readTransform } from '../ledger/completeness.ts';
-import { clearCount, holdFence, unitName } from '../ledger/fence.ts';
+import { holdFence, unitName } from '../ledger/fence.ts';
 import type { RunPlan } from '../ledger/run-plan.ts';
 import { columnList, setPartition, stagingTable, transformedTable, withRelations } from '../ledger/staging.ts';
 import { attempt } from './attempt.ts';
@@ -56,7 +56,6 @@ export function createTransformUnit(dependencies: Dependencies) {
               [run.key, unit, rowsIn, rowsOut, rowsQuarantined],
             );
             if (id === null) await client.query(`analyze ${table}`);
-            await clearCount(client, fence);
             await faultPoint('transform:before-commit', client);
             return { status: 'transformed', rowsIn, rowsOut, rowsQuarantined };
           });
