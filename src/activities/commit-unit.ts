@@ -4,7 +4,7 @@
  * What if the process dies between two of these lines? Before COMMIT nothing has happened. After COMMIT the next attempt finds the
  * ledger row and returns its result. When the answer to COMMIT is lost, the next attempt waits for the transaction and finds either.
  */
-import { type Connection, quoteTable } from '../connectors/postgres/database.ts';
+import type { Connection } from '../connectors/postgres/database.ts';
 import { loadRows } from '../connectors/postgres/load.ts';
 import type { PartitionFilter } from '../connectors/source.ts';
 import type { CommitResult, UnitInput } from '../contracts/stages.ts';
@@ -40,6 +40,7 @@ export function createCommitUnit(dependencies: Dependencies) {
         target: pipeline.target,
         columns: plan.loaded,
         from: `(select ${columnList(plan.loaded)} from ${table}${only}) as staged`,
+        rows: transformed.rowsOut,
         replaces: pipeline.target.scope === 'partition' ? await plannedFilters(client, run.key, id) : [],
       });
       await recordCommit(client, { runKey: run.key, unit }, id, loaded);
@@ -85,9 +86,4 @@ async function plannedFilters(client: Connection, runKey: string, partition: num
     [runKey, partition],
   );
   return rows.map((row) => row.filter);
-}
-
-/** The target's name for people. */
-export function targetLabel(label: string, table: string): string {
-  return `${label} table ${quoteTable(table).replaceAll('"', '')}`;
 }
