@@ -18,6 +18,7 @@ export const { planRun, copyPartition, transformUnit, checkUnit, commitUnit, fin
 /** Short look-ups in the ledger: no heartbeats, retried when they take too long. */
 export const { listPartitions, countUncommitted } = proxyActivities<Activities>({
   ...options,
-  startToCloseTimeout: '30 seconds',
+  // Nothing else tells that the worker which had one was killed.
+  startToCloseTimeout: '15 seconds',
   heartbeatTimeout: undefined,
 });
