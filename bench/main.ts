@@ -9,7 +9,7 @@ import { Measuring } from './measure.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
 import { ordersCases } from './orders.ts';
 import { report } from './report.ts';
-import type { BenchResult, CaseResult, TakeoverResult } from './results.ts';
+import { type BenchResult, type CaseResult, median, type TakeoverResult } from './results.ts';
 import { ROOT, startBenchStack } from './stack.ts';
 import { measureTakeover } from './takeover.ts';
 import { WarmWorkers } from './warm-workers.ts';
@@ -67,8 +67,12 @@ async function bench(options: BenchOptions): Promise<BenchResult> {
 
 type Measured = Omit<CaseResult, 'ratioWithoutOverhead'>;
 
-function withoutOverhead(of: Measured, overhead: Measured): number {
-  return Math.max(of.ours.seconds - overhead.ours.seconds, 0) / Math.max(of.limit.seconds - overhead.limit.seconds, 0.001);
+/** Of the pairs, as the ratio itself. */
+function withoutOverhead({ ours, limit }: Measured, overhead: Measured): number {
+  const less = (seconds: number, fixed: number) => Math.max(seconds - fixed, 0.001);
+  return median(
+    ours.all.map((each, at) => less(each, overhead.ours.seconds) / less(limit.all[at] ?? limit.seconds, overhead.limit.seconds)),
+  );
 }
 
 let interrupted = false;

@@ -57,7 +57,8 @@ export class Measuring {
       rows: of.rows,
       ours,
       limit,
-      ratio: ours.seconds / limit.seconds,
+      // Of the pairs: what disturbs the machine for a while disturbs both.
+      ratio: median(runs.map((run) => run.ours.seconds / run.limit.seconds)),
       spans: Object.fromEntries(spans),
       content,
       foreignShare: load.read().foreignShare,

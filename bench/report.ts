@@ -7,7 +7,7 @@ export function report(result: BenchResult): string {
   const cases = [...(result.overhead ? [result.overhead] : []), ...result.cases];
   const parts = [
     `Medians of ${result.repeats}, in turn, in one run; ${result.workers} workers, ${load.cpus} CPUs, ${result.postgres}, Node ${result.node}.`,
-    `By hand: ${result.byHand}.`,
+    `By hand: ${result.byHand}. The time ratio is the median of the pairs.`,
     '',
     ...table(
       ['', 'rows', 'Sluice s', 'rows/s', 'by hand s', 'rows/s', 'time ratio', 'less overhead'],

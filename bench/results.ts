@@ -27,7 +27,7 @@ export interface CaseResult {
   readonly ours: SideResult;
   /** The same work by hand: the limit. */
   readonly limit: SideResult;
-  /** Our time over the limit's. */
+  /** Our time over the limit's: the median of the pairs measured one after the other. */
   readonly ratio: number;
   /** The same with the fixed overhead of a run taken off on both sides; null where it was not measured. */
   readonly ratioWithoutOverhead: number | null;

@@ -1,7 +1,7 @@
 /** One attempt at a unit of work: takes the unit over, bounds attempts that move nothing, and never blames lost connections. */
 import type { Database } from '../connectors/postgres/database.ts';
 import { PermanentError, TransientError } from '../errors.ts';
-import { countAttempt, type Fence, takeOver, uncountAttempt } from '../ledger/fence.ts';
+import { clearCount, countAttempt, type Fence, takeOver, uncountAttempt } from '../ledger/fence.ts';
 import { toSluiceError } from './failures.ts';
 
 /** Attempts in a row that reached both systems and moved no checkpoint, after which a unit stops and says so. */
@@ -40,7 +40,10 @@ export async function attempt<T>(
     counted = true;
   };
   try {
-    return await work({ fence, reachedBoth });
+    const result = await work({ fence, reachedBoth });
+    // Whatever the answer: paused, incomplete, done. What is counted is attempts in a row that had none.
+    if (counted) await clearCount(database, fence).catch(() => {});
+    return result;
   } catch (error) {
     const known = toSluiceError(error);
     // What is permanent stops by itself and says why; the count is for what would go round for ever.

@@ -4,14 +4,14 @@
  * What if the process dies between two of these lines? Before COMMIT nothing has happened. After COMMIT the next attempt finds the
  * ledger row and returns its result. When the answer to COMMIT is lost, the next attempt waits for the transaction and finds either.
  */
-import { type Connection, quoteTable } from '../connectors/postgres/database.ts';
+import type { Connection } from '../connectors/postgres/database.ts';
 import { loadRows } from '../connectors/postgres/load.ts';
 import type { PartitionFilter } from '../connectors/source.ts';
 import type { CommitResult, UnitInput } from '../contracts/stages.ts';
 import { PermanentError } from '../errors.ts';
 import { claimCommit, moveWatermark, recordCommit } from '../ledger/commits.ts';
 import { countRows, markRefused, readTransform } from '../ledger/completeness.ts';
-import { clearCount, holdFence, unitName } from '../ledger/fence.ts';
+import { holdFence, unitName } from '../ledger/fence.ts';
 import { columnList, PARTITION_COLUMN, stagingTable, transformedTable } from '../ledger/staging.ts';
 import { attempt } from './attempt.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -40,6 +40,7 @@ export function createCommitUnit(dependencies: Dependencies) {
         target: pipeline.target,
         columns: plan.loaded,
         from: `(select ${columnList(plan.loaded)} from ${table}${only}) as staged`,
+        rows: transformed.rowsOut,
         replaces: pipeline.target.scope === 'partition' ? await plannedFilters(client, run.key, id) : [],
       });
       await recordCommit(client, { runKey: run.key, unit }, id, loaded);
@@ -55,7 +56,6 @@ export function createCommitUnit(dependencies: Dependencies) {
             const result = await database.transaction(async (client) => {
               await holdFence(client, fence);
               const result = await commit(client);
-              await clearCount(client, fence);
               return result;
             });
             await faultPoint('load:after-commit');
@@ -86,9 +86,4 @@ async function plannedFilters(client: Connection, runKey: string, partition: num
     [runKey, partition],
   );
   return rows.map((row) => row.filter);
-}
-
-/** The target's name for people. */
-export function targetLabel(label: string, table: string): string {
-  return `${label} table ${quoteTable(table).replaceAll('"', '')}`;
 }

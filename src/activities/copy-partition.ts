@@ -22,13 +22,12 @@ export function createCopyPartition(dependencies: Dependencies) {
 
     return await withHeartbeats(
       async () => {
-        const before = await readPartitionState(database, run.key, partition.id);
-        if (before.whole) return result(before, true);
         return await attempt(database, run.key, unitName('copy', partition.id), identity, async ({ fence, reachedBoth }) => {
           const [planned, resumed] = await Promise.all([
             readPartition(database, run.key, partition.id),
             readPartitionState(database, run.key, partition.id),
           ]);
+          if (resumed.whole) return result(resumed, true);
           const source = dependencies.source(pipeline.source);
           await source.verify(planned, cancelled);
           await reachedBoth();

@@ -5,8 +5,8 @@
 import type { Connection } from '../connectors/postgres/database.ts';
 import { quoteName } from '../connectors/postgres/database.ts';
 import type { TransformResult, UnitInput } from '../contracts/stages.ts';
-import { countIncomplete, countRows, readTransform } from '../ledger/completeness.ts';
-import { clearCount, holdFence, unitName } from '../ledger/fence.ts';
+import { countStaged, readTransform } from '../ledger/completeness.ts';
+import { holdFence, unitName } from '../ledger/fence.ts';
 import type { RunPlan } from '../ledger/run-plan.ts';
 import { columnList, setPartition, stagingTable, transformedTable, withRelations } from '../ledger/staging.ts';
 import { attempt } from './attempt.ts';
@@ -26,50 +26,45 @@ export function createTransformUnit(dependencies: Dependencies) {
       async () =>
         await attempt(database, run.key, unit, dependencies.options.identity, async ({ fence, reachedBoth }) => {
           await reachedBoth();
-          return await database.transaction(async (client): Promise<TransformResult> => {
+          const result = await database.transaction(async (client): Promise<TransformResult> => {
             await holdFence(client, fence);
-            const missing = await countIncomplete(client, run.key, id);
+            const { missing, rows: rowsIn } = await countStaged(client, run.key, id);
             const done = await readTransform(client, run.key, unit);
             if (done) return { status: 'transformed', rowsIn: done.rowsIn, rowsOut: done.rowsOut, rowsQuarantined: done.rowsQuarantined };
             if (missing > 0) return { status: 'incomplete', missing };
-            await setPartition(client, id ?? 0);
-            const rowsIn = await countRows(client, stagingTable(run.key), id);
-            const source = dependencies.source(pipeline.source);
-            let rowsQuarantined = 0;
+            let table = stagingTable(run.key);
+            let rowsMade = rowsIn;
             if (pipeline.sqlTransform) {
-              await runSqlTransform(client, run.key, plan, pipeline.sqlTransform.text, id);
-              rowsQuarantined = await moveUnfitRows(client, {
-                run,
-                plan,
-                pipeline,
-                partition: id,
-                table: transformedTable(run.key),
-                source: null,
-              });
-            } else {
-              rowsQuarantined = await moveUnfitRows(client, { run, plan, pipeline, partition: id, table: stagingTable(run.key), source });
+              await setPartition(client, id ?? 0);
+              rowsMade = await runSqlTransform(client, run.key, plan, pipeline.sqlTransform.text, id);
+              table = transformedTable(run.key);
             }
-            const table = pipeline.sqlTransform ? transformedTable(run.key) : stagingTable(run.key);
-            const rowsOut = await countRows(client, table, id);
+            // Staging has no statistics yet, and without them what follows is planned badly.
+            if (id === null) await client.query(`analyze ${table}`);
+            const source = pipeline.sqlTransform ? null : dependencies.source(pipeline.source);
+            const rowsQuarantined = await moveUnfitRows(client, { run, plan, pipeline, partition: id, table, source });
+            const rowsOut = rowsMade - rowsQuarantined;
             await client.query(
               `insert into sluice.transforms (run_key, unit, rows_in, rows_out, rows_quarantined) values ($1, $2, $3, $4, $5)`,
               [run.key, unit, rowsIn, rowsOut, rowsQuarantined],
             );
-            if (id === null) await client.query(`analyze ${table}`);
-            await clearCount(client, fence);
             await faultPoint('transform:before-commit', client);
             return { status: 'transformed', rowsIn, rowsOut, rowsQuarantined };
           });
+          await faultPoint('transform:after-commit');
+          return result;
         }),
     );
   });
 }
 
-async function runSqlTransform(client: Connection, runKey: string, plan: RunPlan, text: string, partition: number | null): Promise<void> {
+/** @returns rows that it gave */
+async function runSqlTransform(client: Connection, runKey: string, plan: RunPlan, text: string, partition: number | null): Promise<number> {
   const relations = withRelations(runKey, { staging: plan.staged }, partition);
   const list = columnList(plan.loaded);
-  await client.query(
+  const { rowCount } = await client.query(
     `insert into ${transformedTable(runKey)} (${list})
      ${relations} select ${plan.loaded.map((column) => `transformed.${quoteName(column.name)}::${column.sqlType}`).join(', ')} from (${text}) as transformed`,
   );
+  return rowCount ?? 0;
 }

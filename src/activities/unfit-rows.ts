@@ -1,6 +1,6 @@
 /** Rows in staging that the target would refuse: null where it may not be, or a key that another row of the unit has. */
 import type { Connection } from '../connectors/postgres/database.ts';
-import { quoteName } from '../connectors/postgres/database.ts';
+import { quoteName, quoteText } from '../connectors/postgres/database.ts';
 import type { RejectedRow, Source } from '../connectors/source.ts';
 import type { RunRef } from '../contracts/run.ts';
 import { FOUND_IN_STAGING, forgetQuarantineFoundInStaging, quarantineRows } from '../ledger/quarantine.ts';
@@ -34,11 +34,15 @@ export async function moveUnfitRows(client: Connection, request: UnfitRowsReques
   await forgetQuarantineFoundInStaging(client, run.key, partition);
 
   const found: FoundRow[] = [];
-  for (const column of plan.loaded.filter((each) => each.notNull)) {
+  const required = plan.loaded.filter((column) => column.notNull).map((column) => column.name);
+  if (required.length > 0) {
+    const isNull = required.map((name) => `s.${quoteName(name)} is null`);
+    const firstNull = required.map((name, nth) => `when ${isNull[nth]} then ${quoteText(name)}`);
     const deleted = await client.query<FoundRow>(
-      `delete from ${table} as s where ${only} and ${quoteName(column.name)} is null returning ${foundColumns(plan)}`,
+      `delete from ${table} as s where ${only} and (${isNull.join(' or ')})
+       returning ${foundColumns(plan)}, case ${firstNull.join(' ')} end as "column"`,
     );
-    found.push(...deleted.rows.map((row) => ({ ...row, column: column.name, reason: 'null is not allowed' })));
+    found.push(...deleted.rows.map((row) => ({ ...row, reason: 'null is not allowed' })));
   }
 
   const key = pipeline.target.key;
@@ -82,11 +86,9 @@ interface FoundRow {
 }
 
 function foundColumns(plan: RunPlan): string {
-  const fields = plan.loaded.map((column) => `'${column.name.replaceAll("'", "''")}', s.${quoteName(column.name)}`);
-  // json_build_object takes at most 100 arguments.
-  const parts: string[] = [];
-  for (let at = 0; at < fields.length; at += 50) parts.push(`jsonb_build_object(${fields.slice(at, at + 50).join(', ')})`);
-  return `s.${PARTITION_COLUMN} as partition, s.${POSITION_COLUMN} as position, (${parts.join(' || ')})::text as record`;
+  // Not jsonb, which refuses some texts that json keeps (`\u0000`).
+  const shown = `(select row_to_json(r)::text from (select ${columnList(plan.loaded, 's.')}) as r)`;
+  return `s.${PARTITION_COLUMN} as partition, s.${POSITION_COLUMN} as position, ${shown} as record`;
 }
 
 function groupByPartition(rows: readonly FoundRow[]): Map<number, FoundRow[]> {

@@ -2,12 +2,16 @@
 import type { Connection, Database } from '../connectors/postgres/database.ts';
 import { PARTITION_COLUMN, stagingTable } from './staging.ts';
 
-/**
- * Counts the planned partitions (of the run, or the one named) whose chunks are not all recorded, or whose staged rows are not as many
- * as the records say. Zero means that staging is whole for the rest of this transaction: a crash of the server would end it.
- */
-export async function countIncomplete(client: Connection, runKey: string, partition: number | null): Promise<number> {
-  const { rows } = await client.query<{ missing: number }>(
+/** What staging holds of the run, or of one partition. */
+export interface Staged {
+  /** Planned partitions whose chunks are not all recorded, or whose staged rows are not as many as the records say. */
+  readonly missing: number;
+  readonly rows: number;
+}
+
+/** Looks staging through. Where nothing is missing it is whole for the rest of this transaction: a crash of the server would end it. */
+export async function countStaged(client: Connection, runKey: string, partition: number | null): Promise<Staged> {
+  const { rows } = await client.query<{ missing: number; rows: string }>(
     `with planned as (
        select partition from sluice.partitions where run_key = $1 and ($2::int is null or partition = $2)
      ), recorded as (
@@ -17,11 +21,14 @@ export async function countIncomplete(client: Connection, runKey: string, partit
        select ${PARTITION_COLUMN} as partition, count(*) as rows from ${stagingTable(runKey)}
        where ${partition === null ? 'true' : `${PARTITION_COLUMN} = ${partition}`} group by 1
      )
-     select count(*)::int as missing from planned left join recorded using (partition) left join staged using (partition)
-     where recorded.whole is not true or recorded.chunks <> recorded.numbered or recorded.rows <> coalesce(staged.rows, 0)`,
+     select count(*) filter (
+              where recorded.whole is not true or recorded.chunks <> recorded.numbered or recorded.rows <> coalesce(staged.rows, 0)
+            )::int as missing,
+            coalesce(sum(staged.rows), 0) as rows
+     from planned left join recorded using (partition) left join staged using (partition)`,
     [runKey, partition],
   );
-  return rows[0]?.missing ?? 0;
+  return { missing: rows[0]?.missing ?? 0, rows: Number(rows[0]?.rows ?? 0) };
 }
 
 export interface TransformRecord {

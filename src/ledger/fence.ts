@@ -104,11 +104,12 @@ export async function countAttempt(database: Database, fence: Fence): Promise<vo
   ]);
 }
 
-/** The attempt moved something: the count starts again. Call it in the transaction that did. */
-export async function clearCount(client: Connection, fence: Fence): Promise<void> {
-  await client.query('update sluice.fences set fruitless = 0 where run_key = $1 and unit = $2 and fruitless > 0', [
+/** The count starts again. */
+export async function clearCount(database: Database, fence: Fence): Promise<void> {
+  await database.query('update sluice.fences set fruitless = 0 where run_key = $1 and unit = $2 and epoch = $3 and fruitless > 0', [
     fence.runKey,
     fence.unit,
+    fence.epoch,
   ]);
 }
 

@@ -4,7 +4,7 @@ import { migrateLedger } from '../../src/ledger/migrations.ts';
 import { query } from './servers.ts';
 
 /** Partitions that it tells apart. */
-const PARTITIONS = 16;
+const PARTITIONS = 31;
 
 /** Makes the ledger and the observer. Call it before the first worker starts. */
 export async function observe(url: string): Promise<void> {

@@ -31,7 +31,8 @@ export async function freshDatabase(name: string, options: { template?: string; 
   const template = options.template ? ` template ${databaseName(options.template)}` : '';
   const database = `${name.replaceAll(/[^a-z0-9]+/g, '_')}_${process.pid}_${Date.now().toString(36)}_${++databases}`;
   await query(server, `create database ${database}${template}`);
-  cleanups.push(() => query(server, `drop database if exists ${database} with (force)`));
+  // A server of the test's own goes as a whole.
+  if (!options.server) cleanups.push(() => query(server, `drop database if exists ${database} with (force)`));
   const url = new URL(server);
   url.pathname = `/${database}`;
   return url.href;
@@ -47,8 +48,13 @@ let databases = 0;
 export async function ownPostgres(settings: Record<string, string> = {}): Promise<PostgresServer> {
   const folder = await temporaryFolder('postgres');
   const server = await startPostgresServer({ folder: join(folder, 'data'), logFile: join(folder, 'log'), settings });
+  return endedAfterwards(server);
+}
+
+/** What it is restarted as is ended too. */
+function endedAfterwards(server: PostgresServer): PostgresServer {
   cleanups.push(() => server.stop('immediate'));
-  return server;
+  return { ...server, restart: async (mode) => endedAfterwards(await server.restart(mode)) };
 }
 
 /** A Temporal server of the test's own with its history in a file, to be killed and started again (`startOwnTemporal(previous)`). */

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { Client } from '@temporalio/client';
+import { stagingTable } from '../../src/ledger/staging.ts';
 import { contentOf } from '../helpers/checksum.ts';
 import { bytes, dirt, expectRows, quarantineOf, realRows, writeDirtyFile } from '../helpers/dirty-file.ts';
 import { failureOf, resultOf, startRun } from '../helpers/runs.ts';
@@ -232,9 +233,9 @@ describe('JSON lines', () => {
 });
 
 describe('values that only the server refuses', () => {
-  const NAMES = ['id', 'origin', 'mood', 'net', 'span', 'moods', 'at'];
+  const NAMES = ['id', 'origin', 'mood', 'net', 'span', 'moods', 'at', 'words'];
   const target = (table: string) =>
-    `create table ${table} (id integer primary key, origin iata, mood cheer, net inet, span int4range, moods mood[], at time)`;
+    `create table ${table} (id integer primary key, origin iata, mood cheer, net inet, span int4range, moods mood[], at time, words tsvector)`;
   const chunk = `tolerate: { quarantined: 40 }, chunk: { rows: 617 }`;
   pipeline(
     'careful_csv',
@@ -252,9 +253,10 @@ describe('values that only the server refuses', () => {
     span: `[1,${Number(count) + 2})`,
     moods: id % 5 ? '{ok,sad}' : '{}',
     at: `0${id % 10}:00:00`,
+    words: `'${origin}'`,
   }));
   const csvLine = (row: Record<string, string | undefined>) => NAMES.map((name) => `"${row[name]}"`).join(',');
-  const model = { id: '77777', origin: 'XXX', mood: 'ok', net: '10.0.0.1', span: '[1,2)', moods: '{}', at: '10:00' };
+  const model = { id: '77777', origin: 'XXX', mood: 'ok', net: '10.0.0.1', span: '[1,2)', moods: '{}', at: '10:00', words: 'a' };
   const bad: readonly [Partial<typeof model>, string][] = [
     [{ origin: 'xxx' }, 'value for domain iata violates check constraint "iata_check"'],
     [{ mood: 'furious' }, 'invalid input value for enum mood'],
@@ -265,6 +267,7 @@ describe('values that only the server refuses', () => {
     [{ moods: '{ok,furious}' }, 'invalid input value for enum mood'],
     [{ moods: '{ok' }, 'malformed array literal'],
     [{ at: '25:00' }, 'date/time field value out of range'],
+    [{ words: 'w'.repeat(2_100) }, 'word is too long (2100 bytes, max 2046 bytes)'],
   ];
   // Side by side at the start, at the end and in the middle, so that they fall on both sides of chunks and of savepoints.
   const dirtyRows = [...bad, ...bad, ...bad];
@@ -289,16 +292,15 @@ describe('values that only the server refuses', () => {
     const doomed = await startWorker(own, { faults: 'chunk:before-commit@5=kill' });
     const running = await startRun(client, own, 'careful_csv');
     expect(await doomed.ended).toBe('SIGKILL');
-    const [left] = await query<{ rows: number; name: string }>(
+    const [left] = await query<{ run_key: string; rows: number }>(
       url,
-      `select (select count(*) from sluice.quarantine where run_key like $1)::int as rows, quote_ident(relname) as name
-       from pg_class where relnamespace = 'sluice_staging'::regnamespace and relkind = 'r'`,
-      [`${running.workflowId}/%`],
+      `select run_key, (select count(*)::int from sluice.quarantine q where q.run_key = r.run_key) as rows from sluice.runs r where workflow_id = $1`,
+      [running.workflowId],
     );
     expect(left?.rows).toBeGreaterThan(5);
 
     // When staging is empty, as after a crash of the server, and another worker takes over
-    await query(url, `truncate sluice.chunks, sluice_staging.${left?.name}`);
+    await query(url, `truncate sluice.chunks, ${stagingTable(left?.run_key ?? '')}`);
     await startWorker(own);
     const summary = await resultOf(running);
 
@@ -383,11 +385,8 @@ describe('typed sources', () => {
 
     expect(summary).toMatchObject({ rowsLoaded: 10_000, rowsQuarantined: 6 });
     await expectTypedQuarantine(summary.runKey, { nullKey: ['id', 'null is not allowed'] });
-    await expectRows(
-      url,
-      'typed_postgres',
-      Array.from({ length: 10_000 }, (_, id) => ({ id, label: `row ${id}`, amount: id % 100 })).map((row) => ({ ...row, note: '\0' })),
-    );
+    const good = `(select id::integer, label, amount, note from typed_source where label like 'row %') as good`;
+    expect(await contentOf(url, 'typed_postgres')).toEqual(await contentOf(url, good));
   });
 
   async function expectTypedQuarantine(runKey: string, { nullKey }: { nullKey: string[] }): Promise<void> {

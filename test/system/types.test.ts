@@ -23,7 +23,7 @@ beforeAll(async () => {
   await startWorker(flow);
 });
 
-const PIPELINES: readonly [string, string][] = [];
+const PIPELINES: [string, string][] = [];
 
 function definition(name: string, text: string): string {
   return `

@@ -57,9 +57,9 @@ const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EH
 const CONNECTION_LOST =
   /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Connection timeout|not queryable|stream has been aborted|Premature close|read ECONNRESET|server conn crashed|server closed the connection/i;
 
-/** A value that the type or a constraint of the table refuses: classes 22 and 23. */
+/** A value that the type or a constraint of the table refuses: classes 22 and 23, and 54000 (a word of a tsvector that is too long). */
 export function isDataError(error: unknown): error is pg.DatabaseError {
-  return error instanceof pg.DatabaseError && typeof error.code === 'string' && /^2[23]/.test(error.code);
+  return error instanceof pg.DatabaseError && typeof error.code === 'string' && /^(2[23]|54000)/.test(error.code);
 }
 
 /** True for what comes from the server or from the way to it, and not from our own code. */
@@ -112,7 +112,7 @@ export function classifyPostgres(error: unknown, where: Where): SluiceError {
         },
       );
     }
-    if (/^2[23]/.test(state)) {
+    if (isDataError(error)) {
       return new PermanentError('DataRefused', `${where}: ${said}. Nothing was changed. Correct the rows or the table.`, { cause: error });
     }
     if (state.startsWith('42')) return new PermanentError('InvalidSql', `${where}: ${said}`, { cause: error });

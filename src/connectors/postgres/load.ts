@@ -14,6 +14,8 @@ export interface LoadRequest {
   readonly columns: readonly LoadColumn[];
   /** The rows to load, as a FROM item: a table, or a subquery with an alias. */
   readonly from: string;
+  /** How many they are. */
+  readonly rows: number;
   /** For `replace` with scope `partition`: the partitions that the unit loads. */
   readonly replaces: readonly PartitionFilter[];
 }
@@ -85,7 +87,7 @@ async function insert(client: Connection, { target, columns, from }: LoadRequest
  * MERGE that leaves rows alone which are equal as a record image (`*<>` compares bytes: `1.0` differs from `1.00`, and json, which
  * has no equality, can be compared). https://www.postgresql.org/docs/current/functions-comparisons.html#COMPOSITE-TYPE-COMPARISON
  */
-async function merge(client: Connection, { target, columns, from }: LoadRequest): Promise<LoadResult> {
+async function merge(client: Connection, { target, columns, from, rows }: LoadRequest): Promise<LoadResult> {
   const key = target.key ?? [];
   const all = columns.map((column) => column.name);
   const rest = all.filter((name) => !key.includes(name));
@@ -100,45 +102,45 @@ async function merge(client: Connection, { target, columns, from }: LoadRequest)
      ${matched}
      when not matched then insert (${names(all)}) values (${names(all, 's.')})`,
   );
-  const { rows } = await client.query<{ rows: string }>(`select count(*) as rows from ${from}`);
-  return { rowsLoaded: Number(rows[0]?.rows ?? 0), rowsChanged: rowCount ?? 0 };
+  return { rowsLoaded: rows, rowsChanged: rowCount ?? 0 };
 }
 
 /** Replaces what is in scope, unless it is already the same rows. */
 async function replace(client: Connection, request: LoadRequest): Promise<LoadResult> {
-  const { target, columns, from } = request;
+  const { target, columns, from, rows } = request;
   const scope = target.scope === 'table' ? 'true' : anyOf(request.replaces, columns);
-  const digest = digestOf(columns);
-  const { rows: before } = await client.query<{ rows: string; digest: string | null }>(
-    `select count(*) as rows, ${digest} as digest from ${quoteTable(target.table)} as r where ${scope}`,
-  );
-  const old = before[0];
-  if (old && Number(old.rows) > 0) {
-    const { rows: after } = await client.query<{ rows: string; digest: string | null }>(
-      `select count(*) as rows, ${digest} as digest from (select ${names(columns.map((column) => column.name))} from ${from}) as r`,
-    );
-    const fresh = after[0];
-    if (fresh && fresh.rows === old.rows && fresh.digest === old.digest) return { rowsLoaded: Number(fresh.rows), rowsChanged: 0 };
+  const there = `${quoteTable(target.table)} as r where ${scope}`;
+  const counted = await client.query<{ rows: string }>(`select count(*) as rows from ${there}`);
+  const old = Number(counted.rows[0]?.rows ?? 0);
+  if (old > 0) {
+    const fresh = `(select ${names(columns.map((column) => column.name))} from ${from}) as r`;
+    if (old === rows && (await digest(client, columns, there)) === (await digest(client, columns, fresh))) {
+      return { rowsLoaded: rows, rowsChanged: 0 };
+    }
     // DELETE, not TRUNCATE: readers go on seeing the old rows until the commit.
-    await client.query(`delete from ${quoteTable(target.table)} where ${scope}`);
+    await client.query(`delete from ${there}`);
   }
   const inserted = await insert(client, request);
-  return { rowsLoaded: inserted.rowsLoaded, rowsChanged: inserted.rowsChanged + Number(old?.rows ?? 0) };
+  return { rowsLoaded: inserted.rowsLoaded, rowsChanged: inserted.rowsChanged + old };
 }
 
-/** Types whose equality is equality of the bytes shown: their own hash tells rows apart. All others are hashed as text. */
-const HASHED_AS_THEY_ARE = new Set(['smallint', 'integer', 'bigint', 'boolean', 'date', 'uuid', 'text', 'oid', 'bytea']);
-
-function hashedAsItIs(sqlType: string): boolean {
-  return HASHED_AS_THEY_ARE.has(sqlType) || /^(character varying|timestamp)/.test(sqlType);
-}
-
-/** An order-independent digest of a set of rows that keeps duplicates: two sums of 64-bit record hashes. */
-function digestOf(columns: readonly LoadColumn[]): string {
-  const fields = columns.map((column) =>
-    hashedAsItIs(column.sqlType) ? `r.${quoteName(column.name)}` : `r.${quoteName(column.name)}::text`,
+/** An order-independent digest of rows that keeps duplicates: the sum of 64-bit record hashes. */
+async function digest(client: Connection, columns: readonly LoadColumn[], from: string): Promise<string | null> {
+  const fields = columns.map(hashed).join(', ');
+  const { rows } = await client.query<{ digest: string | null }>(
+    `select sum(hash_record_extended(row(${fields}), 0)::numeric)::text as digest from ${from}`,
   );
-  return `sum(hash_record_extended(row(${fields.join(', ')}), 0)::numeric)::text`;
+  return rows[0]?.digest ?? null;
+}
+
+/** Types whose equality is equality of the bytes shown: their own hash tells values apart. All others are hashed as text. */
+const HASHED_AS_THEY_ARE = /^(smallint|integer|bigint|boolean|date|uuid|oid|bytea|timestamp.*)$/;
+
+function hashed({ name, sqlType }: LoadColumn): string {
+  const column = `r.${quoteName(name)}`;
+  if (HASHED_AS_THEY_ARE.test(sqlType)) return column;
+  // A collation may hold different texts for equal.
+  return `${column}::text collate "C"`;
 }
 
 interface Range {

@@ -18,7 +18,7 @@ import { recordChunk } from './chunk-records.ts';
 import { orderColumns } from './conditions.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { nextWindow } from './cursor-window.ts';
-import { Database, databaseLabel, databaseUrl } from './database.ts';
+import { Database, databaseLabel, databaseUrl, quoteTable } from './database.ts';
 import { planPartitions } from './partitions.ts';
 import { ReadTransaction, reading } from './read-transaction.ts';
 import { columnOf, type Relation, readRelation, requireReadable } from './relation.ts';
@@ -91,9 +91,15 @@ class PostgresSource implements Source {
     return checks ? 'records' : 'text';
   }
 
-  /** Each chunk is a snapshot of its own, so that nothing has to be as it was; the table has to be there. */
+  /** Each chunk is a snapshot of its own and looks the table up; here one statement asks whether it is there. */
   async verify(_partition: PlannedPartition, signal: AbortSignal): Promise<void> {
-    await this.#relation(signal);
+    const { table } = this.#config;
+    const name = table === undefined ? null : quoteTable(table);
+    const [found] = await this.#database.query<{ there: boolean }>(
+      'select $1::text is null or to_regclass($1::text) is not null as there',
+      [name],
+    );
+    if (!found?.there) await this.#relation(signal);
   }
 
   async readCopy(request: CopyRequest): Promise<CopyChunk> {
