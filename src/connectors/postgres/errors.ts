@@ -21,7 +21,7 @@ const PERMANENT: Record<string, { code: string; advice: string }> = {
   '42501': { code: 'MissingGrant', advice: 'Grant it to the role (docs/operations/grants.md lists the smallest sufficient set).' },
   '42601': { code: 'InvalidSql', advice: 'Correct the SQL of the pipeline.' },
   '42804': { code: 'TypeMismatch', advice: 'Make the types agree, in the row schema, the transform or the table.' },
-  '0A000': { code: 'NotSupported', advice: 'The server cannot do this.' },
+  '0A000': { code: 'NotSupported', advice: 'The server, or the pooler before it, cannot do this.' },
   '25006': { code: 'ReadOnly', advice: 'This server is read-only: a standby, or default_transaction_read_only is on. Name the primary.' },
 };
 
@@ -75,6 +75,18 @@ export function sqlState(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
 }
 
+/** PgBouncer gives all that it refuses the state of a broken protocol; what it means is in the text. */
+const SAID_BY_POOLER: readonly (readonly [RegExp, string])[] = [
+  [/authentication failed|no such user|password required/i, '28P01'],
+  [/no such database|database ".*" does not exist/i, '3D000'],
+  [/statement pooling mode/i, '0A000'],
+];
+
+function meantState(state: string | null, message: string): string | null {
+  if (state !== '08P01') return state;
+  return SAID_BY_POOLER.find(([said]) => said.test(message))?.[1] ?? state;
+}
+
 /**
  * Makes one of our errors of anything thrown while talking to PostgreSQL.
  *
@@ -84,7 +96,7 @@ export function classifyPostgres(error: unknown, where: Where): SluiceError {
   if (error instanceof SluiceError) return error;
   if (error instanceof AggregateError && error.errors.length > 0) return classifyPostgres(error.errors[0], where);
   const message = error instanceof Error ? error.message : String(error);
-  const state = sqlState(error);
+  const state = meantState(sqlState(error), message);
   if (state !== null) {
     const detail = (error as pg.DatabaseError).detail;
     const said = detail ? `${message} (${detail})` : message;
