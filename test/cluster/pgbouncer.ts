@@ -15,7 +15,7 @@ export interface PgBouncer {
 }
 
 /** @param url a database on the server to stand before */
-export async function startPgBouncer(url: string, mode: 'transaction' | 'statement' = 'transaction'): Promise<PgBouncer> {
+export async function startPgBouncer(url: string, mode: 'transaction' | 'statement' = 'transaction', poolSize = 30): Promise<PgBouncer> {
   const { hostname, port, username, password } = new URL(url);
   const folder = await temporaryFolder('pgbouncer');
   const own = await chooseFreePort();
@@ -32,7 +32,7 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = ${folder}/users.txt
 pool_mode = ${mode}
-default_pool_size = 30
+default_pool_size = ${poolSize}
 `,
   );
   await chmod(folder, 0o755);
