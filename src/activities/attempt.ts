@@ -1,7 +1,7 @@
 /** One attempt at a unit of work: takes the unit over, bounds attempts that move nothing, and never blames lost connections. */
 import type { Database } from '../connectors/postgres/database.ts';
 import { PermanentError, TransientError } from '../errors.ts';
-import { clearCount, countAttempt, type Fence, takeOver, uncountAttempt } from '../ledger/fence.ts';
+import { clearCount, countAttempt, type Fence, noteFailure, takeOver, uncountAttempt } from '../ledger/fence.ts';
 import { toSluiceError } from './failures.ts';
 
 /** Attempts in a row that reached both systems and moved no checkpoint, after which a unit stops and says so. */
@@ -30,7 +30,7 @@ export async function attempt<T>(
     throw new PermanentError(
       'NoProgress',
       `${unit}: ${FRUITLESS_LIMIT} attempts in a row reached both systems and moved nothing forward; it stops here. ` +
-        'Look at the failures of the attempts in the Web UI, mend the cause, then: sluice retry.',
+        `${fence.failure ? `The last failure: ${fence.failure}.` : 'The last one ended without a word, as a process does that is killed.'} Mend the cause, then: sluice retry.`,
     );
   }
   let counted = false;
@@ -47,9 +47,8 @@ export async function attempt<T>(
   } catch (error) {
     const known = toSluiceError(error);
     // What is permanent stops by itself and says why; the count is for what would go round for ever.
-    if (counted && (known instanceof PermanentError || (known instanceof TransientError && known.blameless))) {
-      await uncountAttempt(database, fence, 1).catch(() => {});
-    }
+    const uncounted = known instanceof PermanentError || (known instanceof TransientError && known.blameless);
+    if (counted) await (uncounted ? uncountAttempt(database, fence, 1) : noteFailure(database, fence, known.message)).catch(() => {});
     throw error;
   }
 }

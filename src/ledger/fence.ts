@@ -16,6 +16,8 @@ export interface Fence {
   readonly epoch: number;
   /** Attempts in a row that reached both systems and moved no checkpoint, this one not counted. */
   readonly fruitless: number;
+  /** How the last attempt that counts failed; null where it ended without a word. */
+  readonly failure: string | null;
 }
 
 /** How long a take-over waits before it ends the sessions in its way. */
@@ -32,11 +34,11 @@ export async function takeOver(database: Database, runKey: string, unit: string,
   const row = await database.transaction(
     async (client) => {
       const raised = await endingBlockers(database, client, () =>
-        client.query<{ epoch: number; fruitless: number }>(
+        client.query<{ epoch: number; fruitless: number; failure: string | null }>(
           `insert into sluice.fences as f (run_key, unit, epoch, holder)
            select run_key, $2, 1, $3 from sluice.runs where run_key = $1 and status = 'running'
            on conflict (run_key, unit) do update set epoch = f.epoch + 1, holder = excluded.holder, taken_at = now()
-           returning epoch, fruitless`,
+           returning epoch, fruitless, failure`,
           [runKey, unit, holder],
         ),
       );
@@ -47,7 +49,7 @@ export async function takeOver(database: Database, runKey: string, unit: string,
   if (!row) {
     throw new PermanentError('RunEnded', `Run ${runKey} is not running any more according to the ledger; this attempt changes nothing.`);
   }
-  return { runKey, unit, epoch: row.epoch, fruitless: row.fruitless };
+  return { runKey, unit, epoch: row.epoch, fruitless: row.fruitless, failure: row.failure };
 }
 
 /**
@@ -97,10 +99,19 @@ export async function holdFence(client: Connection, fence: Fence): Promise<void>
 
 /** Counts an attempt that has reached both systems; a recorded chunk sets the count back. */
 export async function countAttempt(database: Database, fence: Fence): Promise<void> {
-  await database.query('update sluice.fences set fruitless = fruitless + 1 where run_key = $1 and unit = $2 and epoch = $3', [
+  await database.query(
+    'update sluice.fences set fruitless = fruitless + 1, failure = null where run_key = $1 and unit = $2 and epoch = $3',
+    [fence.runKey, fence.unit, fence.epoch],
+  );
+}
+
+/** Keeps how an attempt that counts failed, for the person who will be told when it was one too many. */
+export async function noteFailure(database: Database, fence: Fence, failure: string): Promise<void> {
+  await database.query('update sluice.fences set failure = $4 where run_key = $1 and unit = $2 and epoch = $3', [
     fence.runKey,
     fence.unit,
     fence.epoch,
+    failure,
   ]);
 }
 

@@ -45,6 +45,7 @@ const MIGRATIONS: readonly string[] = [
     unit       text not null,
     epoch      integer not null,
     fruitless  integer not null default 0,
+    failure    text,
     holder     text not null,
     taken_at   timestamptz not null default now(),
     primary key (run_key, unit)

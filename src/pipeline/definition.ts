@@ -167,8 +167,8 @@ export function definePipeline<
     return bound;
   };
 
-  // What does not depend on parameters is checked when the module is loaded, before anybody runs it.
-  if (!options.params) bind({});
+  // What can be known without parameters is checked when the module is loaded, before anybody runs it.
+  if (!options.params || options.params.safeParse({}).success) bind({});
   return { ...pipeline, bind };
 }
 
