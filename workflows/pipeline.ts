@@ -1,6 +1,6 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import { keyAfter } from '../src/contracts/names.ts';
-import type { PipelineInput, PlanSummary, RunSummary, StoppedPartition } from '../src/contracts/run.ts';
+import type { PipelineInput, PlanSummary, RunSummary } from '../src/contracts/run.ts';
 import type { StageTotals } from '../src/contracts/stages.ts';
 import { countUncommitted, finishRun, planRun } from './activities.ts';
 import { extract } from './extract.ts';
@@ -63,13 +63,11 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
 async function moveRows(story: RunStory, plan: PlanSummary, input: PipelineInput): Promise<'committed' | 'superseded'> {
   // What is committed at once is retried at once.
   const only = plan.commit === 'partition' ? (input.retry?.partitions ?? null) : null;
-  let stopped: readonly StoppedPartition[] = [];
   for (let pass = 0; pass < PASSES; pass += 1) {
     const stages: StageTotals[] = [];
 
     stages.push(await story.stage('extract', extract, { plan, only }));
-    stopped = named(stages);
-    if (plan.commit === 'run' && stopped.length > 0) throw partitionsStopped(plan, stages);
+    if (plan.commit === 'run' && stopped(stages) > 0) throw partitionsStopped(plan, stages);
 
     stages.push(await story.stage('transform', transform, { plan, only }));
     if (plan.commit === 'run' && incomplete(stages)) continue;
@@ -80,9 +78,8 @@ async function moveRows(story: RunStory, plan: PlanSummary, input: PipelineInput
 
     if (plan.commit === 'run') return 'committed';
     const left = await countUncommitted.executeWithOptions({ summary: 'partitions left' }, [{ run: plan.run, names: only }]);
-    const count = stages.reduce((sum, stage) => sum + stage.stoppedCount, 0);
-    if (left > count) continue;
-    if (count > 0) throw partitionsStopped(plan, stages);
+    if (left > stopped(stages)) continue;
+    if (stopped(stages) > 0) throw partitionsStopped(plan, stages);
     const others = only ? await countUncommitted.executeWithOptions({ summary: 'partitions left' }, [{ run: plan.run, names: null }]) : 0;
     if (others > 0) throw partitionsLeft(plan, others);
     return 'committed';
@@ -94,6 +91,6 @@ function incomplete(stages: readonly StageTotals[]): boolean {
   return stages.some((stage) => stage.incomplete > 0);
 }
 
-function named(stages: readonly StageTotals[]): StoppedPartition[] {
-  return stages.flatMap((stage) => stage.stopped);
+function stopped(stages: readonly StageTotals[]): number {
+  return stages.reduce((sum, stage) => sum + stage.stoppedCount, 0);
 }
