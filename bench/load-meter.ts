@@ -28,7 +28,6 @@ export class LoadMeter {
     const own = cpuSeconds(process.pid) - this.#own;
     const foreign = Math.max(machineCpuSeconds() - this.#machine - own, 0);
     const foreignShare = foreign / (seconds * this.#cpus);
-    const noisy = foreignShare > QUIET_SHARE || (this.#atBegin[0] ?? 0) > this.#cpus / 2;
-    return { atBegin: this.#atBegin, cpus: this.#cpus, foreignShare, noisy };
+    return { atBegin: this.#atBegin, cpus: this.#cpus, foreignShare, noisy: foreignShare > QUIET_SHARE };
   }
 }
