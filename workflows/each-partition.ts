@@ -11,12 +11,10 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { PartitionRef } from '../src/contracts/run.ts';
+import type { PartitionRef, Stage } from '../src/contracts/run.ts';
 import type { StageInput, StageTotals } from '../src/contracts/stages.ts';
 import { listPartitions } from './activities.ts';
 import { pauseSignal, reasonOf, resumeSignal, stageProgressSignal } from './messages.ts';
-
-export type StageName = 'extract' | 'transform' | 'load';
 
 /** What one partition adds to the totals; null where it was asked to stop before it was done. */
 export type PartitionWork = (partition: PartitionRef) => Promise<Partial<StageTotals> | null>;
@@ -41,7 +39,7 @@ const NOTHING: StageTotals = {
   superseded: false,
 };
 
-export async function eachPartition(stage: StageName, input: StageInput, work: PartitionWork): Promise<StageTotals> {
+export async function eachPartition(stage: Stage, input: StageInput, work: PartitionWork): Promise<StageTotals> {
   const { plan } = input;
   let paused = input.paused;
   let totals = input.carried?.totals ?? NOTHING;
@@ -154,7 +152,7 @@ function stop(totals: StageTotals, partition: PartitionRef, reason: string): Sta
   return { ...totals, stopped, stoppedCount: totals.stoppedCount + 1 };
 }
 
-function describe(stage: StageName, totals: StageTotals, planned: number, paused: boolean): string {
+function describe(stage: Stage, totals: StageTotals, planned: number, paused: boolean): string {
   const count = (n: number) => n.toLocaleString('en-US');
   const parts = [`${count(totals.partitions)} of ${count(planned)} partitions`];
   if (stage === 'extract') parts.push(`${count(totals.rowsRead)} rows in ${count(totals.chunks)} chunks`);
@@ -164,7 +162,7 @@ function describe(stage: StageName, totals: StageTotals, planned: number, paused
 }
 
 /** Tells the pipeline how far the stage is, not too often. */
-function reporter(stage: StageName): (totals: StageTotals, now: boolean) => void {
+function reporter(stage: Stage): (totals: StageTotals, now: boolean) => void {
   const { parent } = workflowInfo();
   const began = Date.now();
   let last = began;

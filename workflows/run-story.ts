@@ -12,11 +12,9 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { stageWorkflowId } from '../src/contracts/names.ts';
-import type { PipelineInput, PlanSummary, Progress, RunStatus, StageName } from '../src/contracts/run.ts';
+import type { PipelineInput, PlanSummary, Progress, RunStatus, Stage, StageName } from '../src/contracts/run.ts';
 import type { StageInput, StageTotals } from '../src/contracts/stages.ts';
 import { pauseSignal, progressQuery, resumeSignal, stageProgressSignal } from './messages.ts';
-
-type Stage = 'extract' | 'transform' | 'load';
 
 export class RunStory {
   readonly workflowId = workflowInfo().workflowId;

@@ -5,7 +5,7 @@ import { PermanentError } from '../errors.ts';
 import { markChecked, readTransform } from '../ledger/completeness.ts';
 import { holdFence, unitName } from '../ledger/fence.ts';
 import { quarantineReasons } from '../ledger/quarantine.ts';
-import { stagingTable, transformedTable, withRelations } from '../ledger/staging.ts';
+import { loadedTable, withRelations } from '../ledger/staging.ts';
 import type { Check } from '../pipeline/checks.ts';
 import { attempt } from './attempt.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -87,7 +87,7 @@ async function runCheck(
       `${where}: check "${check.name}" failed: ${rows} rows, but it wants ${wanted.filter(Boolean).join(' and ')}. Nothing was changed.`,
     );
   }
-  const table = pipeline.sqlTransform ? transformedTable(runKey) : stagingTable(runKey);
+  const table = loadedTable(runKey, pipeline.sqlTransform !== null);
   const relations = withRelations(runKey, { staging: plan.staged, rows: { table, columns: plan.loaded } }, partition);
   const { rows: found } = await client.query<{ rows: string; sample: string[] | null }>(
     `${relations}, offending as (${check.sql})

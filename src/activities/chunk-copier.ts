@@ -8,7 +8,7 @@ import { type Fence, holdFence } from '../ledger/fence.ts';
 import { forgetQuarantineFrom, quarantineRows } from '../ledger/quarantine.ts';
 import type { RunPlan } from '../ledger/run-plan.ts';
 import { POSITION_COLUMN, setPartition, stagingTable } from '../ledger/staging.ts';
-import type { BoundPipeline } from '../pipeline/definition.ts';
+import { type BoundPipeline, stagedSchema } from '../pipeline/definition.ts';
 import { createRowEncoder } from '../validation/copy-text.ts';
 import { type EncodedLine, type EncodeOptions, encodedLines, encodeRecords } from '../validation/encode-records.ts';
 import { createRowParser } from '../validation/row-parser.ts';
@@ -153,8 +153,7 @@ export class ChunkCopier {
   /** A string in a json column is JSON text where the source gives text, and a JSON string where the schema made it a value. */
   #holdsJsonText(column: string): boolean {
     const { pipeline } = this.#options;
-    const schema = pipeline.rowFunction ? (pipeline.output ?? pipeline.row) : pipeline.row;
-    const declared = schema?.columns.find((each) => each.name === column);
+    const declared = stagedSchema(pipeline)?.columns.find((each) => each.name === column);
     return declared ? declared.type !== 'json' : RECORD_VALUES[pipeline.source.kind] === 'text';
   }
 

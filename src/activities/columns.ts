@@ -6,7 +6,7 @@ import type { SourceDescription } from '../connectors/source.ts';
 import { PermanentError } from '../errors.ts';
 import type { PlannedColumn } from '../ledger/run-plan.ts';
 import { stagingTable, withRelations } from '../ledger/staging.ts';
-import type { BoundPipeline } from '../pipeline/definition.ts';
+import { type BoundPipeline, stagedSchema } from '../pipeline/definition.ts';
 
 const RESERVED = /^_sluice_/;
 
@@ -34,7 +34,7 @@ export function readColumns(pipeline: BoundPipeline, source: SourceDescription):
 
 /** Columns of staging: as the target has them, or else as the source or the schema says. */
 export function stagedColumns(pipeline: BoundPipeline, source: SourceDescription, target: TargetTable, label: string): PlannedColumn[] {
-  const schema = pipeline.rowFunction ? (pipeline.output ?? pipeline.row) : pipeline.row;
+  const schema = stagedSchema(pipeline);
   const names = schema ? schema.columns.map((column) => column.name) : source.columns.map((column) => column.name);
   for (const name of names) {
     if (RESERVED.test(name))
@@ -77,7 +77,7 @@ export async function requireTypesFit(
   source: SourceDescription,
   staged: readonly PlannedColumn[],
 ): Promise<void> {
-  const schema = pipeline.rowFunction ? (pipeline.output ?? pipeline.row) : pipeline.row;
+  const schema = stagedSchema(pipeline);
   const given = staged.map(({ name }) => ({
     name,
     sqlType:

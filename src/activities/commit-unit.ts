@@ -12,7 +12,7 @@ import { PermanentError } from '../errors.ts';
 import { claimCommit, moveWatermark, recordCommit } from '../ledger/commits.ts';
 import { countRows, markRefused, readTransform } from '../ledger/completeness.ts';
 import { holdFence, unitName } from '../ledger/fence.ts';
-import { columnList, PARTITION_COLUMN, stagingTable, transformedTable } from '../ledger/staging.ts';
+import { columnList, loadedTable, ofUnit } from '../ledger/staging.ts';
 import { attempt } from './attempt.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
@@ -25,8 +25,7 @@ export function createCommitUnit(dependencies: Dependencies) {
     const { pipeline, database, plan } = await plannedRun(dependencies, run);
     const id = partition?.id ?? null;
     const unit = unitName('load', id);
-    const table = pipeline.sqlTransform ? transformedTable(run.key) : stagingTable(run.key);
-    const only = id === null ? '' : ` where ${PARTITION_COLUMN} = ${id}`;
+    const table = loadedTable(run.key, pipeline.sqlTransform !== null);
 
     const commit = async (client: Connection): Promise<CommitResult> => {
       const done = await claimCommit(client, run.key, unit);
@@ -39,7 +38,7 @@ export function createCommitUnit(dependencies: Dependencies) {
       const loaded = await loadRows(client, {
         target: pipeline.target,
         columns: plan.loaded,
-        from: `(select ${columnList(plan.loaded)} from ${table}${only}) as staged`,
+        from: `(select ${columnList(plan.loaded)} from ${table} where ${ofUnit(id)}) as staged`,
         rows: transformed.rowsOut,
         replaces: pipeline.target.scope === 'partition' ? await plannedFilters(client, run.key, id) : [],
       });

@@ -1,5 +1,6 @@
 /** Activity `finishRun`: writes how the run ended, with its totals, and takes its staging away. May be called again. */
 import type { FinishRunInput, RunTotals } from '../contracts/stages.ts';
+import { readWatermark } from '../ledger/commits.ts';
 import { quarantineReasons } from '../ledger/quarantine.ts';
 import { endedTotals, endRun, sumChunks, sumCommits } from '../ledger/runs.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -19,9 +20,6 @@ export function createFinishRun(dependencies: Dependencies) {
           return ended;
         }
         const commits = await sumCommits(database, run.key);
-        const [watermark] = pipeline.incremental
-          ? await database.query<{ value: string[] }>('select value from sluice.watermarks where pipeline = $1', [run.pipeline])
-          : [];
         const totals: RunTotals = {
           ...(await sumChunks(database, run.key)),
           rowsLoaded: commits.rowsLoaded,
@@ -29,7 +27,7 @@ export function createFinishRun(dependencies: Dependencies) {
           partitionsCommitted: commits.whole ? plan.partitions : commits.units,
           quarantine: await quarantineReasons(database, run.key, null),
           target: plan.target,
-          watermark: watermark?.value ?? null,
+          watermark: pipeline.incremental ? await readWatermark(database, run.pipeline) : null,
         };
         await faultPoint('finish:before-end');
         await endRun(database, run.key, outcome, reason, totals);

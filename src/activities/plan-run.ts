@@ -9,6 +9,7 @@ import type { CursorWindow, PlannedPartition, Source, SourceDescription } from '
 import type { PlanSummary, RunRef } from '../contracts/run.ts';
 import type { PlanRunInput } from '../contracts/stages.ts';
 import { PermanentError, TransientError } from '../errors.ts';
+import { readWatermark } from '../ledger/commits.ts';
 import { endingBlockers } from '../ledger/fence.ts';
 import { migrateLedger } from '../ledger/migrations.ts';
 import { insertPartitions, insertRun, type RunPlan, readNewestPlan, readRun, type StoredRun, updatePlan } from '../ledger/run-plan.ts';
@@ -175,8 +176,8 @@ async function nextWindow(
     );
   }
   const { cursor, lag } = pipeline.incremental;
-  const [row] = await database.query<{ value: string[] }>('select value from sluice.watermarks where pipeline = $1', [pipeline.name]);
-  return await source.nextWindow(cursor, description.key, row?.value ?? null, lag, signal);
+  const low = await readWatermark(database, pipeline.name);
+  return await source.nextWindow(cursor, description.key, low, lag, signal);
 }
 
 async function storePartitions(

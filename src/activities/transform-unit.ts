@@ -8,7 +8,7 @@ import type { TransformResult, UnitInput } from '../contracts/stages.ts';
 import { countStaged, readTransform } from '../ledger/completeness.ts';
 import { holdFence, unitName } from '../ledger/fence.ts';
 import type { RunPlan } from '../ledger/run-plan.ts';
-import { columnList, setPartition, stagingTable, transformedTable, withRelations } from '../ledger/staging.ts';
+import { columnList, loadedTable, setPartition, transformedTable, withRelations } from '../ledger/staging.ts';
 import { attempt } from './attempt.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
@@ -32,12 +32,11 @@ export function createTransformUnit(dependencies: Dependencies) {
             const done = await readTransform(client, run.key, unit);
             if (done) return { status: 'transformed', rowsIn: done.rowsIn, rowsOut: done.rowsOut, rowsQuarantined: done.rowsQuarantined };
             if (missing > 0) return { status: 'incomplete', missing };
-            let table = stagingTable(run.key);
+            const table = loadedTable(run.key, pipeline.sqlTransform !== null);
             let rowsMade = rowsIn;
             if (pipeline.sqlTransform) {
               await setPartition(client, id ?? 0);
               rowsMade = await runSqlTransform(client, run.key, plan, pipeline.sqlTransform.text, id);
-              table = transformedTable(run.key);
             }
             // Staging has no statistics yet, and without them what follows is planned badly.
             if (id === null) await client.query(`analyze ${table}`);

@@ -5,7 +5,7 @@ import type { RejectedRow, Source } from '../connectors/source.ts';
 import type { RunRef } from '../contracts/run.ts';
 import { FOUND_IN_STAGING, forgetQuarantineFoundInStaging, quarantineRows } from '../ledger/quarantine.ts';
 import { type RunPlan, readPartitionOn } from '../ledger/run-plan.ts';
-import { columnList, PARTITION_COLUMN, POSITION_COLUMN } from '../ledger/staging.ts';
+import { columnList, ofUnit, PARTITION_COLUMN, POSITION_COLUMN } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
 
 export interface UnfitRowsRequest {
@@ -30,7 +30,7 @@ const READ_AGAIN_AT_MOST = 10_000;
  */
 export async function moveUnfitRows(client: Connection, request: UnfitRowsRequest): Promise<number> {
   const { pipeline, plan, table, partition, run } = request;
-  const only = partition === null ? 'true' : `${PARTITION_COLUMN} = ${partition}`;
+  const only = ofUnit(partition);
   await forgetQuarantineFoundInStaging(client, run.key, partition);
 
   const found: FoundRow[] = [];

@@ -1,10 +1,12 @@
 /** Waits for a run with its progress on show, and says how it ended. */
 import type { RunHandle } from '../client/run-handle.ts';
 import type { SluiceClient } from '../client/sluice-client.ts';
+import { Interrupted } from './exit-status.ts';
 import { followRun } from './follow-run.ts';
-import type { ProgressDisplay } from './progress-bar.ts';
+import { onInterrupt } from './interrupts.ts';
+import { type ProgressDisplay, progressDisplay } from './progress-bar.ts';
 import { type Session, type SessionDatabase, shownDatabase } from './session.ts';
-import { type SummaryJson, secondsOf, summaryJson } from './summary.ts';
+import { type SummaryJson, secondsOf, summaryJson, summaryText } from './summary.ts';
 
 /** @throws RunFailedError, Interrupted */
 export async function attendRun(
@@ -15,6 +17,29 @@ export async function attendRun(
 ): Promise<SummaryJson> {
   const summary = await followRun(sluice, run, display, options.signal);
   return summaryJson(summary, { seconds: await secondsOf(run), webUi: run.webUi, database: shownDatabase(options.database) });
+}
+
+/**
+ * Waits for a run that others drive, and answers with its summary. Ctrl-C ends the waiting, not the run.
+ *
+ * @param advice what the person can do then
+ * @throws RunFailedError, Interrupted
+ */
+export async function waitForRun(session: Session, sluice: SluiceClient, run: RunHandle, advice: string): Promise<void> {
+  const { output } = session;
+  const interrupts = onInterrupt();
+  const display = progressDisplay(output.human);
+  display.note(startedText(run));
+  try {
+    const summary = await attendRun(sluice, run, display, { signal: interrupts.signal, database: await session.database() });
+    output.result(summary, () => summaryText(summary));
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    throw new Interrupted(`no longer waiting; ${run.id} goes on. ${advice}`);
+  } finally {
+    display.stop();
+    interrupts.release();
+  }
 }
 
 /** What is known of a run as soon as it has been started. */

@@ -1,4 +1,5 @@
 /** Names that programs outside Sluice use: workflow types, signals, queries, the task queue, search attributes. */
+import type { Stage } from './run.ts';
 
 export const DEFAULT_TASK_QUEUE = 'sluice';
 
@@ -13,7 +14,7 @@ export const PROGRESS_QUERY = 'progress';
 export const SEARCH_ATTRIBUTES = ['SluicePipeline', 'SluiceStage', 'SluiceStatus'] as const;
 
 /** Id of the child workflow of a stage: `flights-2026-11-23/extract`. */
-export function stageWorkflowId(workflowId: string, stage: 'extract' | 'transform' | 'load'): string {
+export function stageWorkflowId(workflowId: string, stage: Stage): string {
   return `${workflowId}/${stage}`;
 }
 

@@ -82,7 +82,11 @@ export interface StoppedPartition extends PartitionRef {
 
 export type RunStatus = 'planning' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
 
-export type StageName = 'plan' | 'extract' | 'transform' | 'load' | 'done';
+/** A stage: a workflow type of its own, a child of `pipeline`. */
+export type Stage = 'extract' | 'transform' | 'load';
+
+/** Where a run is. */
+export type StageName = 'plan' | Stage | 'done';
 
 /** Answer of the query `progress`. */
 export interface Progress {

@@ -1,5 +1,5 @@
 /** What the stages give to their activities and get back. Counts and references only. */
-import type { Counts, Json, PartitionRef, PlanSummary, QuarantineReason, RunRef, StoppedPartition } from './run.ts';
+import type { Counts, Json, PartitionRef, PlanSummary, QuarantineReason, RunRef, Stage, StoppedPartition } from './run.ts';
 
 export interface PlanRunInput {
   readonly runKey: string;
@@ -13,7 +13,7 @@ export interface PlanRunInput {
 /** Which partitions a stage still has to do, in pages. */
 export interface ListPartitionsInput {
   readonly run: RunRef;
-  readonly stage: 'extract' | 'transform' | 'load';
+  readonly stage: Stage;
   /** Id of the last partition of the page before; -1 at the start. */
   readonly after: number;
   readonly limit: number;
@@ -101,6 +101,6 @@ export interface StageTotals extends Counts {
 
 /** Signal from a stage to its pipeline, so that the query `progress` can answer. */
 export interface StageProgress {
-  readonly stage: 'extract' | 'transform' | 'load';
+  readonly stage: Stage;
   readonly totals: StageTotals;
 }

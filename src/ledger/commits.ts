@@ -1,7 +1,6 @@
 /** Commits and watermarks: the proof that a unit is in the target, written in the transaction that put it there. */
-import type { Connection } from '../connectors/postgres/database.ts';
+import type { Connection, Database } from '../connectors/postgres/database.ts';
 import type { CursorWindow } from '../connectors/source.ts';
-import type { Json } from '../contracts/run.ts';
 
 export interface StoredCommit {
   readonly rowsLoaded: number;
@@ -41,19 +40,18 @@ export async function recordCommit(
 }
 
 /** The (cursor, key) of the last row that the pipeline has committed; null before its first run. */
-export async function readWatermark(client: Pick<Connection, 'query'>, pipeline: string): Promise<readonly string[] | null> {
-  const { rows } = await client.query<{ value: string[] }>('select value from sluice.watermarks where pipeline = $1', [pipeline]);
-  return rows[0]?.value ?? null;
+export async function readWatermark(database: Pick<Database, 'query'>, pipeline: string): Promise<string[] | null> {
+  const [row] = await database.query<{ value: string[] }>('select value from sluice.watermarks where pipeline = $1', [pipeline]);
+  return row?.value ?? null;
 }
 
 /**
- * Moves the watermark from the one that the run was planned on. False where another run has moved it since: nothing was changed, and
+ * Moves the watermark from the one that the run was planned on to the end of its window, which must not be empty. False where another run has moved it since: nothing was changed, and
  * the caller must not commit.
  */
 export async function moveWatermark(client: Connection, pipeline: string, window: CursorWindow, runKey: string): Promise<boolean> {
-  const low: Json = window.low === null ? null : [...window.low];
-  const high = JSON.stringify(window.high ?? window.low);
-  if (low === null) {
+  const high = JSON.stringify(window.high);
+  if (window.low === null) {
     const { rowCount } = await client.query(
       `insert into sluice.watermarks (pipeline, value, run_key) values ($1, $2, $3) on conflict do nothing`,
       [pipeline, high, runKey],
@@ -62,7 +60,7 @@ export async function moveWatermark(client: Connection, pipeline: string, window
   }
   const { rowCount } = await client.query(
     `update sluice.watermarks set value = $2, run_key = $3, committed_at = now() where pipeline = $1 and value = $4::jsonb`,
-    [pipeline, high, runKey, JSON.stringify(low)],
+    [pipeline, high, runKey, JSON.stringify(window.low)],
   );
   return rowCount === 1;
 }

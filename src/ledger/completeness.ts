@@ -1,6 +1,6 @@
 /** The proof that staging holds what the plan asks for. A crash of the server empties staging and the records that vouch for it. */
 import type { Connection, Database } from '../connectors/postgres/database.ts';
-import { PARTITION_COLUMN, stagingTable } from './staging.ts';
+import { ofUnit, PARTITION_COLUMN, stagingTable } from './staging.ts';
 
 /** What staging holds of the run, or of one partition. */
 export interface Staged {
@@ -19,7 +19,7 @@ export async function countStaged(client: Connection, runKey: string, partition:
        from sluice.chunks where run_key = $1 and ($2::int is null or partition = $2) group by partition
      ), staged as (
        select ${PARTITION_COLUMN} as partition, count(*) as rows from ${stagingTable(runKey)}
-       where ${partition === null ? 'true' : `${PARTITION_COLUMN} = ${partition}`} group by 1
+       where ${ofUnit(partition)} group by 1
      )
      select count(*) filter (
               where recorded.whole is not true or recorded.chunks <> recorded.numbered or recorded.rows <> coalesce(staged.rows, 0)
@@ -63,7 +63,6 @@ export async function readTransform(client: Pick<Connection, 'query'>, runKey: s
 
 /** Rows in the table that a unit is loaded from. */
 export async function countRows(client: Connection, table: string, partition: number | null): Promise<number> {
-  const only = partition === null ? '' : ` where ${PARTITION_COLUMN} = ${partition}`;
-  const { rows } = await client.query<{ rows: string }>(`select count(*) as rows from ${table}${only}`);
+  const { rows } = await client.query<{ rows: string }>(`select count(*) as rows from ${table} where ${ofUnit(partition)}`);
   return Number(rows[0]?.rows ?? 0);
 }

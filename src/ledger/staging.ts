@@ -54,6 +54,16 @@ export async function dropStaging(client: Connection, runKey: string): Promise<v
   await client.query(`drop table if exists ${stagingTable(runKey)}, ${transformedTable(runKey)}`);
 }
 
+/** The table that is loaded: what the SQL transform made, or what was extracted. */
+export function loadedTable(runKey: string, transformed: boolean): string {
+  return transformed ? transformedTable(runKey) : stagingTable(runKey);
+}
+
+/** A condition that holds for the staged rows of one partition; of the whole run where it is null. */
+export function ofUnit(partition: number | null): string {
+  return partition === null ? 'true' : `${PARTITION_COLUMN} = ${partition}`;
+}
+
 /** `"a", "b"` */
 export function columnList(columns: readonly { readonly name: string }[], prefix = ''): string {
   return columns.map((column) => prefix + quoteName(column.name)).join(', ');
@@ -71,7 +81,7 @@ export function withRelations(
   },
   partition: number | null,
 ): string {
-  const only = partition === null ? '' : ` where ${PARTITION_COLUMN} = ${partition}`;
+  const only = ` where ${ofUnit(partition)}`;
   const parts = [`staging as (select ${columnList(relations.staging)} from ${stagingTable(runKey)}${only})`];
   if (relations.rows) parts.push(`rows as (select ${columnList(relations.rows.columns)} from ${relations.rows.table}${only})`);
   return `with ${parts.join(', ')}`;

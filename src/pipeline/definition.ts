@@ -177,6 +177,11 @@ export function isPipeline(value: unknown): value is Pipeline {
   return typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'sluice.pipeline';
 }
 
+/** The schema of the rows that are staged; null where only the source knows. */
+export function stagedSchema(pipeline: Pick<Pipeline, 'row' | 'output' | 'rowFunction'>): RowSchema | null {
+  return pipeline.rowFunction ? (pipeline.output ?? pipeline.row) : pipeline.row;
+}
+
 /** Names of the columns that reach the target, where the definition says them; null where only the source knows. */
 export function loadedColumns(pipeline: Pick<Pipeline, 'row' | 'output' | 'rowFunction' | 'sqlTransform'>): readonly string[] | null {
   if (pipeline.output) return pipeline.output.columns.map((column) => column.name);
