@@ -46,7 +46,7 @@ export class ChunkCopier {
   async copyNext(state: PartitionState): Promise<PartitionState> {
     return await this.#inTransaction(state, async (client) => {
       const chunk = await this.#read(state);
-      const staged = await copyIn(client, this.#table, chunk.format, chunk.columns, chunk.bytes);
+      const staged = await copyIn(client, this.#table, chunk);
       const { rejected, rowsRead, position, last } = chunk.end();
       return { staged, rejected, rowsRead: rowsRead ?? staged + rejected.length, position, last };
     });
@@ -118,6 +118,7 @@ export class ChunkCopier {
       return await source.readCopy({
         ...this.#request(state),
         transfer: plan.transfer,
+        withPosition: true,
         columns: plan.staged.filter((column) => plan.read.includes(column.name)),
       });
     }
@@ -165,7 +166,11 @@ export class ChunkCopier {
     while (rest.length > 0) {
       await client.query('savepoint careful');
       try {
-        const written = await copyIn(client, this.#table, 'text', columns, [Buffer.from(rest.map((line) => line.line).join(''))]);
+        const written = await copyIn(client, this.#table, {
+          format: 'text',
+          columns,
+          bytes: [Buffer.from(rest.map((line) => line.line).join(''))],
+        });
         await client.query('release savepoint careful');
         return { written, refused };
       } catch (error) {

@@ -2,11 +2,16 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
-import { type Connection, quoteName } from '../connectors/postgres/database.ts';
+import { type Connection, quoteName, quoteText } from '../connectors/postgres/database.ts';
+import type { CopyChunk } from '../connectors/source.ts';
 import { TransientError } from '../errors.ts';
 
 /** A COPY that takes or gives no byte for this long is given up: the network or the other side hangs. */
 const STALL_MS = 60_000;
+
+export interface CopyInput extends Pick<CopyChunk, 'format' | 'dialect' | 'columns'> {
+  readonly bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
 
 /**
  * COPY ... FROM STDIN. The source's stream sets the pace.
@@ -14,15 +19,15 @@ const STALL_MS = 60_000;
  * @returns rows written
  * @throws whatever the source throws, or the server's refusal of a row (`pg.DatabaseError`)
  */
-export async function copyIn(
-  client: Connection,
-  table: string,
-  format: 'binary' | 'text' | 'csv',
-  columns: readonly string[],
-  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<number> {
+export async function copyIn(client: Connection, table: string, { format, dialect, columns, bytes }: CopyInput): Promise<number> {
   const list = columns.map(quoteName).join(', ');
-  const copy = client.query(copyFrom(`copy ${table} (${list}) from stdin with (format ${format}${format === 'csv' ? ", null ''" : ''})`));
+  const options = [`format ${format}`];
+  if (dialect) {
+    const { delimiter, quote, escape: escapedBy, nullText } = dialect;
+    options.push(`delimiter ${quoteText(delimiter)}`, `quote ${quoteText(quote)}`, `escape ${quoteText(escapedBy)}`);
+    options.push(`null ${quoteText(nullText)}`);
+  }
+  const copy = client.query(copyFrom(`copy ${table} (${list}) from stdin with (${options.join(', ')})`));
   const stalled = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const alive = () => {

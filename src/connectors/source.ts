@@ -96,6 +96,8 @@ export interface ChunkRequest {
   /** A chunk ends at the first of these that it reaches. */
   readonly maxRows: number;
   readonly maxBytes: number;
+  /** How long reading may take, in milliseconds, about; at least one row is read. No limit where left out. */
+  readonly maxMs?: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -126,9 +128,19 @@ export interface RecordChunk {
   end(): ChunkEnd;
 }
 
+/** How CSV for COPY is written, where it is not as COPY expects it by default. */
+export interface CopyDialect {
+  readonly delimiter: string;
+  readonly quote: string;
+  readonly escape: string;
+  readonly nullText: string;
+}
+
 /** A chunk as bytes that `COPY ... FROM STDIN` takes as they are. */
 export interface CopyChunk {
   readonly format: 'binary' | 'text' | 'csv';
+  /** Only with format `csv`. @default comma, double quotes, an unquoted empty field for null */
+  readonly dialect?: CopyDialect | undefined;
   /** Columns of the bytes, in their order; may begin with `_sluice_position` (bigint). */
   readonly columns: readonly string[];
   readonly bytes: AsyncIterable<Uint8Array>;
@@ -150,6 +162,8 @@ export interface TransferRequest {
 /** The next chunk as bytes for COPY, with the columns as staging has them and the checks to apply on the way. */
 export interface CopyRequest extends Omit<ChunkRequest, 'columns'>, TransferRequest {
   readonly transfer: Transfer;
+  /** The rows go where there is a column `_sluice_position`: a source that numbers its records gives it first. @default true */
+  readonly withPosition?: boolean | undefined;
 }
 
 export interface Source {
