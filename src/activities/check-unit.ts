@@ -5,7 +5,7 @@ import { PermanentError } from '../errors.ts';
 import { markChecked, readTransform } from '../ledger/completeness.ts';
 import { holdFence, unitName } from '../ledger/fence.ts';
 import { quarantineReasons } from '../ledger/quarantine.ts';
-import { loadedTable, withRelations } from '../ledger/staging.ts';
+import { withRelations } from '../ledger/staging.ts';
 import type { Check } from '../pipeline/checks.ts';
 import { attempt } from './attempt.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -34,7 +34,7 @@ export function createCheckUnit(dependencies: Dependencies) {
             const transformed = await readTransform(client, run.key, unit);
             if (!transformed) return { status: 'incomplete', missing: 1 };
             await checkTolerance(database, client, planned, run.key, id, where);
-            for (const check of pipeline.checks) await runCheck(client, planned, run.key, id, where, check, transformed.rowsOut);
+            for (const check of pipeline.checks) await runCheck(client, planned, id, where, check, transformed.rowsOut);
             await markChecked(client, run.key, unit);
             await faultPoint('check:before-commit', client);
             return { status: 'passed', checks: pipeline.checks.length + 1 };
@@ -72,8 +72,7 @@ async function checkTolerance(
 
 async function runCheck(
   client: Connection,
-  { pipeline, plan }: PlannedRun,
-  runKey: string,
+  { plan, tables }: PlannedRun,
   partition: number | null,
   where: string,
   check: Check,
@@ -87,8 +86,10 @@ async function runCheck(
       `${where}: check "${check.name}" failed: ${rows} rows, but it wants ${wanted.filter(Boolean).join(' and ')}. Nothing was changed.`,
     );
   }
-  const table = loadedTable(runKey, pipeline.sqlTransform !== null);
-  const relations = withRelations(runKey, { staging: plan.staged, rows: { table, columns: plan.loaded } }, partition);
+  const relations = withRelations(
+    { staging: { table: tables.extracted.name, columns: plan.staged }, rows: { table: tables.loaded.name, columns: plan.loaded } },
+    partition,
+  );
   const { rows: found } = await client.query<{ rows: string; sample: string[] | null }>(
     `${relations}, offending as (${check.sql})
      select (select count(*) from offending) as rows,

@@ -7,12 +7,14 @@ import { type PartitionState, recordChunk } from '../ledger/chunks.ts';
 import { type Fence, holdFence } from '../ledger/fence.ts';
 import { forgetQuarantineFrom, quarantineRows } from '../ledger/quarantine.ts';
 import type { RunPlan } from '../ledger/run-plan.ts';
-import { POSITION_COLUMN, setPartition, stagingTable } from '../ledger/staging.ts';
+import { POSITION_COLUMN, type RowsTable, setPartition } from '../ledger/staging.ts';
 import { type BoundPipeline, stagedSchema } from '../pipeline/definition.ts';
 import { createRowEncoder } from '../validation/copy-text.ts';
 import { type EncodedLine, type EncodeOptions, encodedLines, encodeRecords } from '../validation/encode-records.ts';
+import { NULL_NOT_ALLOWED } from '../validation/reasons.ts';
 import { createRowParser } from '../validation/row-parser.ts';
 import type { ColumnType } from '../validation/row-schema.ts';
+import { ChunkSize } from './chunk-size.ts';
 import { copyIn } from './copy-in.ts';
 import { faultPoint } from './fault-points.ts';
 
@@ -24,19 +26,23 @@ export interface ChunkCopierOptions {
   readonly fence: Fence;
   readonly partition: number;
   readonly planned: PlannedPartition;
+  readonly table: RowsTable;
 }
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const NOT_NULL_VIOLATION = '23502';
 
 /** Rows of one savepoint when a chunk is copied carefully. */
 const CAREFUL_ROWS = 500;
 
 export class ChunkCopier {
   readonly #options: ChunkCopierOptions;
-  readonly #table: string;
+  readonly #size: ChunkSize;
   #encode: EncodeOptions | undefined;
 
   constructor(options: ChunkCopierOptions) {
     this.#options = options;
-    this.#table = stagingTable(options.fence.runKey);
+    this.#size = new ChunkSize(options.pipeline.chunk);
   }
 
   /**
@@ -44,12 +50,19 @@ export class ChunkCopier {
    * @throws pg.DatabaseError (class 22 or 23) where staging refuses a value: nothing was changed, copy it carefully
    */
   async copyNext(state: PartitionState): Promise<PartitionState> {
-    return await this.#inTransaction(state, async (client) => {
+    const began = performance.now();
+    const next = await this.#inTransaction(state, async (client) => {
       const chunk = await this.#read(state);
-      const staged = await copyIn(client, this.#table, chunk);
+      const staged = await copyIn(client, this.#options.table.name, chunk);
       const { rejected, rowsRead, position, last } = chunk.end();
       return { staged, rejected, rowsRead: rowsRead ?? staged + rejected.length, position, last };
     });
+    this.#size.learn({
+      rows: next.rowsRead - state.rowsRead,
+      rejected: next.rowsQuarantined - state.rowsQuarantined,
+      ms: performance.now() - began,
+    });
+    return next;
   }
 
   /** The same chunk row by row: what staging refuses goes to quarantine with the server's reason. */
@@ -96,6 +109,7 @@ export class ChunkCopier {
         rowsRead: done.rowsRead,
         rowsStaged: done.staged,
         rowsQuarantined: done.rejected.length,
+        logged: !this.#options.table.marked,
       });
       await faultPoint('chunk:before-commit', client);
       return done;
@@ -118,7 +132,7 @@ export class ChunkCopier {
       return await source.readCopy({
         ...this.#request(state),
         transfer: plan.transfer,
-        withPosition: true,
+        withPosition: this.#options.table.marked,
         columns: plan.staged.filter((column) => plan.read.includes(column.name)),
       });
     }
@@ -133,8 +147,9 @@ export class ChunkCopier {
       schema: pipeline.row?.columns ?? [],
       window: plan.window,
       position: state.position,
-      maxRows: pipeline.chunk.rows,
+      maxRows: this.#size.rows,
       maxBytes: pipeline.chunk.bytes,
+      maxMs: pipeline.chunk.ms,
       signal: new AbortController().signal,
     };
   }
@@ -145,7 +160,7 @@ export class ChunkCopier {
       parse: pipeline.row ? createRowParser(pipeline.row, RECORD_VALUES[pipeline.source.kind]) : undefined,
       transform: pipeline.rowFunction ?? undefined,
       encode: createRowEncoder(plan.staged.map((column) => ({ ...column, jsonText: this.#holdsJsonText(column.name) }))),
-      withPosition: true,
+      withPosition: this.#options.table.marked,
       columns: plan.staged.map((column) => column.name),
     };
     return this.#encode;
@@ -161,12 +176,14 @@ export class ChunkCopier {
   /** Writes lines under a savepoint; takes out the one that the server names, or halves until it is found. */
   async #copyWithSavepoints(client: Connection, lines: readonly EncodedLine[]): Promise<{ written: number; refused: RejectedRow[] }> {
     const refused: RejectedRow[] = [];
-    const columns = [POSITION_COLUMN, ...this.#options.plan.staged.map((column) => column.name)];
+    const { table, plan } = this.#options;
+    const staged = plan.staged.map((column) => column.name);
+    const columns = table.marked ? [POSITION_COLUMN, ...staged] : staged;
     let rest = [...lines];
     while (rest.length > 0) {
       await client.query('savepoint careful');
       try {
-        const written = await copyIn(client, this.#table, {
+        const written = await copyIn(client, table.name, {
           format: 'text',
           columns,
           bytes: [Buffer.from(rest.map((line) => line.line).join(''))],
@@ -227,10 +244,12 @@ function refusedLine(where: string | undefined): number | null {
 
 function refusedRow(
   line: EncodedLine,
-  error: { message: string; where?: string | undefined; column?: string | undefined },
+  error: { message: string; code?: string | undefined; where?: string | undefined; column?: string | undefined },
   columns: readonly string[],
 ): RejectedRow {
   const column = error.column ?? refusedColumn(error.where, columns);
+  if (error.code === NOT_NULL_VIOLATION)
+    return { position: line.record.position, column, reason: NULL_NOT_ALLOWED, record: line.record.bytes() };
   // The value itself stays out of the reason, so that equal reasons can be counted.
   const reason = error.message.replace(/: ".*$/s, '').replace(/"[^"]*" (is out of range)/, '$1');
   return { position: line.record.position, column, reason, record: line.record.bytes() };

@@ -126,7 +126,7 @@ export async function transformedColumns(
   target: TargetTable,
   database: Database,
 ): Promise<PlannedColumn[]> {
-  const relations = withRelations(runKey, { staging: staged }, null);
+  const relations = withRelations({ staging: { table: stagingTable(runKey), columns: staged } }, null);
   const probe = stagingTable(runKey).replace(/rows_/, 'probe_');
   await client.query(
     `create table ${probe} as ${relations} select * from (${pipeline.sqlTransform?.text ?? ''}) as transformed with no data`,

@@ -5,14 +5,15 @@
  * ledger row and returns its result. When the answer to COMMIT is lost, the next attempt waits for the transaction and finds either.
  */
 import type { Connection } from '../connectors/postgres/database.ts';
-import { loadRows } from '../connectors/postgres/load.ts';
+import { loadRows, lockTarget } from '../connectors/postgres/load.ts';
+import { swapIn } from '../connectors/postgres/swap.ts';
 import type { PartitionFilter } from '../connectors/source.ts';
 import type { CommitResult, UnitInput } from '../contracts/stages.ts';
 import { PermanentError } from '../errors.ts';
 import { claimCommit, moveWatermark, recordCommit } from '../ledger/commits.ts';
 import { countRows, markRefused, readTransform } from '../ledger/completeness.ts';
 import { holdFence, unitName } from '../ledger/fence.ts';
-import { columnList, loadedTable, ofUnit } from '../ledger/staging.ts';
+import { columnList, differingTable, ofUnit } from '../ledger/staging.ts';
 import { attempt } from './attempt.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
@@ -22,10 +23,10 @@ import { plannedRun } from './planned-run.ts';
 
 export function createCommitUnit(dependencies: Dependencies) {
   return activity(async ({ run, partition }: UnitInput): Promise<CommitResult> => {
-    const { pipeline, database, plan } = await plannedRun(dependencies, run);
+    const { pipeline, database, plan, tables } = await plannedRun(dependencies, run);
     const id = partition?.id ?? null;
     const unit = unitName('load', id);
-    const table = loadedTable(run.key, pipeline.sqlTransform !== null);
+    const table = tables.loaded.name;
 
     const commit = async (client: Connection): Promise<CommitResult> => {
       const done = await claimCommit(client, run.key, unit);
@@ -35,13 +36,23 @@ export function createCommitUnit(dependencies: Dependencies) {
         throw new Undo({ status: 'incomplete', missing: 1 });
       if (plan.window?.high && !(await moveWatermark(client, run.pipeline, plan.window, run.key))) throw new Undo({ status: 'superseded' });
       await faultPoint('load:before-write', client);
-      const loaded = await loadRows(client, {
-        target: pipeline.target,
-        columns: plan.loaded,
-        from: `(select ${columnList(plan.loaded)} from ${table} where ${ofUnit(id)}) as staged`,
-        rows: transformed.rowsOut,
-        replaces: pipeline.target.scope === 'partition' ? await plannedFilters(client, run.key, id) : [],
-      });
+      const rows = transformed.rowsOut;
+      const place = await lockTarget(client, pipeline.target.table);
+      const swapped = plan.beside ? await swapIn(client, { table, ...plan.beside }, pipeline.target, place) : false;
+      const loaded = swapped
+        ? { rowsLoaded: rows, rowsChanged: rows }
+        : await loadRows(
+            client,
+            {
+              target: pipeline.target,
+              columns: plan.loaded,
+              from: `(select ${columnList(plan.loaded)} from ${table} where ${ofUnit(id)}) as s`,
+              differing: differingTable(run.key),
+              rows,
+              replaces: pipeline.target.scope === 'partition' ? await plannedFilters(client, run.key, id) : [],
+            },
+            place,
+          );
       await recordCommit(client, { runKey: run.key, unit }, id, loaded);
       await faultPoint('load:before-commit', client);
       return { status: 'committed', ...loaded };

@@ -15,7 +15,7 @@ import { plannedRun } from './planned-run.ts';
 
 export function createCopyPartition(dependencies: Dependencies) {
   return activity(async ({ run, partition }: CopyPartitionInput): Promise<CopyPartitionResult> => {
-    const { pipeline, database, plan } = await plannedRun(dependencies, run);
+    const { pipeline, database, plan, tables } = await plannedRun(dependencies, run);
     const cancelled = Context.current().cancellationSignal;
     const { stopping, identity } = dependencies.options;
     let counts: Counts = { rowsRead: 0, rowsStaged: 0, rowsQuarantined: 0, chunks: 0 };
@@ -31,7 +31,8 @@ export function createCopyPartition(dependencies: Dependencies) {
           const source = dependencies.source(pipeline.source);
           await source.verify(planned, cancelled);
           await reachedBoth();
-          const copier = new ChunkCopier({ database, source, pipeline, plan, fence, partition: partition.id, planned });
+          const table = tables.extracted;
+          const copier = new ChunkCopier({ database, source, pipeline, plan, fence, partition: partition.id, planned, table });
           let state: PartitionState = resumed;
           counts = state;
           while (!state.whole) {

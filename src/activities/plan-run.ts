@@ -4,17 +4,28 @@
  */
 import { Context } from '@temporalio/activity';
 import type { Connection, Database } from '../connectors/postgres/database.ts';
-import { inspectTarget } from '../connectors/postgres/target-table.ts';
+import { createBeside, whyNotSwapped } from '../connectors/postgres/swap.ts';
+import { inspectTarget, type TargetTable } from '../connectors/postgres/target-table.ts';
 import type { CursorWindow, PlannedPartition, Source, SourceDescription } from '../connectors/source.ts';
 import type { PlanSummary, RunRef } from '../contracts/run.ts';
 import type { PlanRunInput } from '../contracts/stages.ts';
 import { PermanentError, TransientError } from '../errors.ts';
 import { readWatermark } from '../ledger/commits.ts';
 import { endingBlockers } from '../ledger/fence.ts';
+import { createStagingOf } from '../ledger/landing.ts';
 import { migrateLedger } from '../ledger/migrations.ts';
-import { insertPartitions, insertRun, type RunPlan, readNewestPlan, readRun, type StoredRun, updatePlan } from '../ledger/run-plan.ts';
+import {
+  insertPartitions,
+  insertRun,
+  type PlannedSwap,
+  type RunPlan,
+  readNewestPlan,
+  readRun,
+  type StoredRun,
+  updatePlan,
+} from '../ledger/run-plan.ts';
 import { resumeRun } from '../ledger/runs.ts';
-import { createStaging, stagingTable, transformedTable } from '../ledger/staging.ts';
+import { besideTable, createStaging, stagingTable } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
 import { readColumns, requireTypesFit, stagedColumns, transformedColumns } from './columns.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -90,6 +101,7 @@ async function makePlan(
         read,
         staged,
         loaded: staged,
+        beside: await planSwap(client, pipeline, target),
         window,
         rowsExpected: null,
         partitions: 0,
@@ -97,12 +109,14 @@ async function makePlan(
       // A twin that hangs in the middle of its plan stands in the way here.
       const first = await endingBlockers(database, client, () => insertRun(client, { runKey: run.key, ...run, plan }));
       if (!first) return null;
-      await createStaging(client, stagingTable(run.key), staged);
-      if (pipeline.sqlTransform) {
-        const loaded = await transformedColumns(client, run.key, pipeline, staged, target, database);
-        await createStaging(client, transformedTable(run.key), loaded);
-        plan = { ...plan, loaded };
+      const transformed = pipeline.sqlTransform !== null;
+      if (transformed) {
+        await createStaging(client, stagingTable(run.key), staged);
+        plan = { ...plan, loaded: await transformedColumns(client, run.key, pipeline, staged, target, database) };
       }
+      const { beside } = plan;
+      if (beside) await createBeside(client, { table: besideTable(run.key), ...beside }, pipeline.target, plan.loaded);
+      if (transformed || !beside) await createStagingOf(client, run.key, plan, { transformed });
       const empty = window !== null && window.high === null;
       const partitions = empty ? nothing() : source.plan({ partitioning: pipeline.partitionBy, columns: read, window, signal });
       plan = { ...plan, ...(await storePartitions(client, run.key, partitions)) };
@@ -117,6 +131,13 @@ async function makePlan(
   const twin = await readRun(database, run.key);
   if (!twin) throw new TransientError('Unexpected', `Run ${run.key} was planned by another attempt and is gone again.`);
   return summarize(dependencies, pipeline, { ...run, fingerprint: twin.fingerprint }, twin.plan);
+}
+
+/** Null where the rows go through staging. */
+async function planSwap(client: Connection, pipeline: BoundPipeline, target: TargetTable): Promise<PlannedSwap | null> {
+  // What is committed first would be in the way of what comes after.
+  if (pipeline.commit === 'partition') return null;
+  return (await whyNotSwapped(client, pipeline.target, target.oid)) === null ? { replaces: target.oid } : null;
 }
 
 async function resume(

@@ -12,6 +12,8 @@ export interface ChunkRecord {
   readonly rowsRead: number;
   readonly rowsStaged: number;
   readonly rowsQuarantined: number;
+  /** Its rows are in a logged table, and so is this record: neither is lost without the other. */
+  readonly logged: boolean;
 }
 
 /** How far a partition is in staging. */
@@ -60,8 +62,8 @@ export async function readPartitionState(database: Database, runKey: string, par
 export async function recordChunk(client: Connection, fence: Fence, chunk: ChunkRecord): Promise<void> {
   const { rows } = await client.query<{ recorded: boolean }>(
     `with recorded as (
-       insert into sluice.chunks (run_key, partition, chunk, epoch, position, last, rows_read, rows_staged, rows_quarantined)
-       select $1, $2::int, $3::int, $4::int, $5::jsonb, $6::bool, $7::bigint, $8::bigint, $9::bigint
+       insert into sluice.chunks (run_key, partition, chunk, epoch, position, last, rows_read, rows_staged, rows_quarantined, logged)
+       select $1, $2::int, $3::int, $4::int, $5::jsonb, $6::bool, $7::bigint, $8::bigint, $9::bigint, $11::bool
        where $3 = 0 or exists (select from sluice.chunks where run_key = $1 and partition = $2 and chunk = $3 - 1)
        returning true
      ), moved as (
@@ -79,6 +81,7 @@ export async function recordChunk(client: Connection, fence: Fence, chunk: Chunk
       chunk.rowsStaged,
       chunk.rowsQuarantined,
       fence.unit,
+      chunk.logged,
     ],
   );
   if (rows[0]?.recorded) return;

@@ -1,7 +1,7 @@
 /** Collects what terminated, expired and failed runs left: staging tables and the records that vouch for them. */
 import type { Database } from '../connectors/postgres/database.ts';
 import { endRun, forgetStaging, sumCommits } from './runs.ts';
-import { STAGING_SCHEMA, stagingTable, transformedTable } from './staging.ts';
+import { besideTable, STAGING_SCHEMA, stagingTable, transformedTable } from './staging.ts';
 
 export interface Collected {
   readonly runs: number;
@@ -25,7 +25,7 @@ export async function collectEndedRuns(
     ).map((row) => row.name),
   );
   const left = (runKey: string) =>
-    [stagingTable(runKey), transformedTable(runKey)].filter((table) => tables.has(table.replaceAll('"', ''))).length;
+    [stagingTable(runKey), transformedTable(runKey), besideTable(runKey)].filter((table) => tables.has(table.replaceAll('"', ''))).length;
   const runs = await database.query<{ run_key: string; workflow_id: string; status: string }>(
     'select run_key, workflow_id, status from sluice.runs order by planned_at',
   );

@@ -1,6 +1,6 @@
 /** The proof that staging holds what the plan asks for. A crash of the server empties staging and the records that vouch for it. */
 import type { Connection, Database } from '../connectors/postgres/database.ts';
-import { ofUnit, PARTITION_COLUMN, stagingTable } from './staging.ts';
+import { ofUnit, PARTITION_COLUMN, type RowsTable } from './staging.ts';
 
 /** What staging holds of the run, or of one partition. */
 export interface Staged {
@@ -10,7 +10,8 @@ export interface Staged {
 }
 
 /** Looks staging through. Where nothing is missing it is whole for the rest of this transaction: a crash of the server would end it. */
-export async function countStaged(client: Connection, runKey: string, partition: number | null): Promise<Staged> {
+export async function countStaged(client: Connection, runKey: string, table: RowsTable, partition: number | null): Promise<Staged> {
+  if (!table.marked) return await countBeside(client, runKey, table.name);
   const { rows } = await client.query<{ missing: number; rows: string }>(
     `with planned as (
        select partition from sluice.partitions where run_key = $1 and ($2::int is null or partition = $2)
@@ -18,7 +19,7 @@ export async function countStaged(client: Connection, runKey: string, partition:
        select partition, count(*) as chunks, max(chunk) + 1 as numbered, bool_or(last) as whole, sum(rows_staged) as rows
        from sluice.chunks where run_key = $1 and ($2::int is null or partition = $2) group by partition
      ), staged as (
-       select ${PARTITION_COLUMN} as partition, count(*) as rows from ${stagingTable(runKey)}
+       select ${PARTITION_COLUMN} as partition, count(*) as rows from ${table.name}
        where ${ofUnit(partition)} group by 1
      )
      select count(*) filter (
@@ -29,6 +30,22 @@ export async function countStaged(client: Connection, runKey: string, partition:
     [runKey, partition],
   );
   return { missing: rows[0]?.missing ?? 0, rows: Number(rows[0]?.rows ?? 0) };
+}
+
+/** Rows that do not say their partition, logged as the records of their chunks are. */
+async function countBeside(client: Connection, runKey: string, table: string): Promise<Staged> {
+  const { rows } = await client.query<{ planned: number; missing: number; recorded: string; rows: string }>(
+    `with recorded as (
+       select partition, count(*) = max(chunk) + 1 and bool_or(last) as whole, sum(rows_staged) as rows
+       from sluice.chunks where run_key = $1 group by partition
+     )
+     select count(*)::int as planned, count(*) filter (where recorded.whole is not true)::int as missing,
+            coalesce(sum(recorded.rows), 0) as recorded, (select count(*) from ${table}) as rows
+     from sluice.partitions p left join recorded using (partition) where p.run_key = $1`,
+    [runKey],
+  );
+  const { planned = 0, missing = 0, recorded = '0', rows: counted = '0' } = rows[0] ?? {};
+  return { missing: missing === 0 && recorded !== counted ? planned : missing, rows: Number(counted) };
 }
 
 export interface TransformRecord {

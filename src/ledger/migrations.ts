@@ -109,6 +109,32 @@ const MIGRATIONS: readonly string[] = [
   );
   comment on table sluice.quarantine is 'Rows that failed the row schema or a check, as received. Chunk -1: found in staging (a key that is null or there twice).';
   `,
+  // 2: records of chunks that are in a logged table are logged as well.
+  `
+  create unlogged table sluice.chunks_before as table sluice.chunks;
+  drop table sluice.chunks;
+  create table sluice.chunks (
+    run_key           text not null,
+    partition         integer not null,
+    chunk             integer not null,
+    epoch             integer not null,
+    position          jsonb not null,
+    last              boolean not null,
+    rows_read         bigint not null,
+    rows_staged       bigint not null,
+    rows_quarantined  bigint not null,
+    recorded_at       timestamptz not null default clock_timestamp(),
+    logged            boolean not null default false,
+    primary key (run_key, partition, chunk, logged)
+  ) partition by list (logged);
+  create unlogged table sluice.chunks_in_staging partition of sluice.chunks for values in (false);
+  create table sluice.chunks_beside partition of sluice.chunks for values in (true);
+  insert into sluice.chunks select *, false from sluice.chunks_before;
+  drop table sluice.chunks_before;
+  comment on table sluice.chunks is 'Chunks that were copied: rows and record in one transaction.';
+  comment on table sluice.chunks_in_staging is 'Unlogged as staging is: a crash of the server empties both.';
+  comment on table sluice.chunks_beside is 'Logged as the tables are that first loads build beside their targets.';
+  `,
 ];
 
 /**

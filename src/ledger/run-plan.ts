@@ -24,10 +24,17 @@ export interface RunPlan {
   readonly staged: readonly PlannedColumn[];
   /** Columns that reach the target. */
   readonly loaded: readonly PlannedColumn[];
+  /** The rows are built beside the target and swapped in; null where they go through staging. */
+  readonly beside?: PlannedSwap | null;
   /** The source gives positions of its records. */
   readonly window: CursorWindow | null;
   readonly rowsExpected: number | null;
   readonly partitions: number;
+}
+
+export interface PlannedSwap {
+  /** Oid of the empty table that is replaced; null where the target does not exist. */
+  readonly replaces: string | null;
 }
 
 export interface StoredRun {

@@ -2,8 +2,9 @@
 import type { Connection, Database } from '../connectors/postgres/database.ts';
 import type { Counts } from '../contracts/run.ts';
 import { endingBlockers } from './fence.ts';
+import { createStagingOf, landInStaging } from './landing.ts';
 import type { StoredRun } from './run-plan.ts';
-import { createStaging, dropStaging, forgetStaged, stagingTable, transformedTable } from './staging.ts';
+import { besideTable, dropStaging, forgetStaged } from './staging.ts';
 
 export type RunOutcome = 'succeeded' | 'failed' | 'cancelled' | 'superseded';
 
@@ -97,22 +98,39 @@ export async function resumeRun(
       [runKey],
     );
     if (ended.rowCount === 0) return;
-    await createStaging(client, stagingTable(runKey), plan.staged);
-    if (options.transformed) await createStaging(client, transformedTable(runKey), plan.loaded);
-    await forgetRefused(client, runKey);
+    const refused = await takeRefused(client, runKey);
+    // Keys may be built already, or the table may be gone.
+    const restart = plan.beside && (refused.length > 0 || !(await isThere(client, besideTable(runKey))));
+    if (restart) await landInStaging(client, runKey, plan, options);
+    else await createStagingOf(client, runKey, plan, options);
+    await forgetCopied(client, runKey, refused);
   });
 }
 
-async function forgetRefused(client: Connection, runKey: string): Promise<void> {
-  const { rows: refused } = await client.query<{ partition: number | null }>(
+interface RefusedUnit {
+  /** Null for the whole run. */
+  readonly partition: number | null;
+}
+
+async function takeRefused(client: Connection, runKey: string): Promise<RefusedUnit[]> {
+  const { rows } = await client.query<RefusedUnit>(
     `delete from sluice.transforms where run_key = $1 and not checked returning nullif(split_part(unit, ':', 2), '')::int as partition`,
     [runKey],
   );
-  if (refused.length === 0) return;
-  const partitions = refused.flatMap(({ partition }) => (partition === null ? [] : [partition]));
-  const only = partitions.length < refused.length ? null : partitions;
+  return rows;
+}
+
+async function forgetCopied(client: Connection, runKey: string, units: readonly RefusedUnit[]): Promise<void> {
+  if (units.length === 0) return;
+  const partitions = units.flatMap(({ partition }) => (partition === null ? [] : [partition]));
+  const only = partitions.length < units.length ? null : partitions;
   await client.query('delete from sluice.chunks where run_key = $1 and ($2::int[] is null or partition = any ($2))', [runKey, only]);
   await forgetStaged(client, runKey, only);
+}
+
+async function isThere(client: Connection, table: string): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>('select to_regclass($1) is not null as there', [table]);
+  return rows[0]?.there ?? false;
 }
 
 /**

@@ -1,10 +1,12 @@
 /**
  * Staging: one unlogged table for a run (and one more for the result of a SQL transform), in the schema `sluice_staging`. Every row
  * carries its partition by a column default that each transaction sets, so that rows travel as the source gives them.
+ *
+ * A first load that is swapped in has a logged table instead, which is what the target will be: without Sluice's own columns.
  */
 import { createHash } from 'node:crypto';
 import { type Connection, quoteName } from '../connectors/postgres/database.ts';
-import type { PlannedColumn } from './run-plan.ts';
+import type { PlannedColumn, RunPlan } from './run-plan.ts';
 
 export const STAGING_SCHEMA = 'sluice_staging';
 export const PARTITION_COLUMN = '_sluice_partition';
@@ -23,6 +25,39 @@ export function stagingTable(runKey: string): string {
 /** The table with the rows as a SQL transform made them. */
 export function transformedTable(runKey: string): string {
   return `${STAGING_SCHEMA}.${quoteName(`transformed_${tableId(runKey)}`)}`;
+}
+
+/** The table that a first load builds beside its target. */
+export function besideTable(runKey: string): string {
+  return `${STAGING_SCHEMA}.${quoteName(`beside_${tableId(runKey)}`)}`;
+}
+
+/** A table that the commit may make on the way. */
+export function differingTable(runKey: string): string {
+  return `${STAGING_SCHEMA}.${quoteName(`differing_${tableId(runKey)}`)}`;
+}
+
+/** A table with rows of a run. */
+export interface RowsTable {
+  readonly name: string;
+  /** Its rows say their partition and position. Else it is logged, and so are the records of its chunks. */
+  readonly marked: boolean;
+}
+
+export interface RunTables {
+  /** Chunks are copied into this one. */
+  readonly extracted: RowsTable;
+  /** This one is loaded: what the SQL transform made, or what was extracted. */
+  readonly loaded: RowsTable;
+}
+
+/** @param transformed the pipeline has a SQL transform */
+export function tablesOf(runKey: string, plan: Pick<RunPlan, 'beside'>, transformed: boolean): RunTables {
+  const staging = { name: stagingTable(runKey), marked: true };
+  const beside = { name: besideTable(runKey), marked: false };
+  if (transformed) return { extracted: staging, loaded: plan.beside ? beside : { name: transformedTable(runKey), marked: true } };
+  const only = plan.beside ? beside : staging;
+  return { extracted: only, loaded: only };
 }
 
 /** Creates a staging table where it is not there. */
@@ -51,12 +86,7 @@ export async function forgetStaged(client: Connection, runKey: string, partition
 }
 
 export async function dropStaging(client: Connection, runKey: string): Promise<void> {
-  await client.query(`drop table if exists ${stagingTable(runKey)}, ${transformedTable(runKey)}`);
-}
-
-/** The table that is loaded: what the SQL transform made, or what was extracted. */
-export function loadedTable(runKey: string, transformed: boolean): string {
-  return transformed ? transformedTable(runKey) : stagingTable(runKey);
+  await client.query(`drop table if exists ${stagingTable(runKey)}, ${transformedTable(runKey)}, ${besideTable(runKey)}`);
 }
 
 /** A condition that holds for the staged rows of one partition; of the whole run where it is null. */
@@ -73,16 +103,15 @@ export function columnList(columns: readonly { readonly name: string }[], prefix
  * The relations that the SQL of a pipeline sees: `staging` (rows as extracted) and, where asked, `rows` (rows to load), of the whole
  * run or of one partition, without Sluice's own columns.
  */
-export function withRelations(
-  runKey: string,
-  relations: {
-    readonly staging: readonly { readonly name: string }[];
-    readonly rows?: { readonly table: string; readonly columns: readonly { readonly name: string }[] };
-  },
-  partition: number | null,
-): string {
+export function withRelations(relations: { readonly staging: Relation; readonly rows?: Relation }, partition: number | null): string {
   const only = ` where ${ofUnit(partition)}`;
-  const parts = [`staging as (select ${columnList(relations.staging)} from ${stagingTable(runKey)}${only})`];
-  if (relations.rows) parts.push(`rows as (select ${columnList(relations.rows.columns)} from ${relations.rows.table}${only})`);
+  const parts = Object.entries(relations).map(
+    ([name, { table, columns }]) => `${name} as (select ${columnList(columns)} from ${table}${only})`,
+  );
   return `with ${parts.join(', ')}`;
+}
+
+interface Relation {
+  readonly table: string;
+  readonly columns: readonly { readonly name: string }[];
 }

@@ -46,8 +46,8 @@ export interface PipelineOptions<
     /** How far to stay behind the newest row, where the role cannot see open transactions: `'5 minutes'`, or a number for integers. */
     readonly lag?: string;
   };
-  /** Limits of a chunk. @default 100,000 rows or 16 MiB */
-  readonly chunk?: { readonly rows?: number; readonly bytes?: number };
+  /** Limits of a chunk, about: what a crash may cost. @default 1,000,000 rows, 128 MiB or 2 seconds, whichever comes first */
+  readonly chunk?: { readonly rows?: number; readonly bytes?: number; readonly seconds?: number };
   /** Partitions copied at the same time, over all workers. @default 4 */
   readonly concurrency?: number;
 }
@@ -66,7 +66,7 @@ export interface Pipeline {
   readonly commit: 'run' | 'partition';
   readonly tolerate: { readonly rows: number } | { readonly share: number };
   readonly incremental: { readonly cursor: string; readonly lag: string | null } | null;
-  readonly chunk: { readonly rows: number; readonly bytes: number };
+  readonly chunk: { readonly rows: number; readonly bytes: number; readonly ms: number };
   readonly concurrency: number;
   /**
    * The definition with parameters put in.
@@ -83,7 +83,7 @@ export interface BoundPipeline extends Omit<Pipeline, 'bind' | 'params'> {
   readonly partitionBy: Partitioning;
 }
 
-const DEFAULT_CHUNK = { rows: 100_000, bytes: 16 * 1024 * 1024 };
+const DEFAULT_CHUNK = { rows: 1_000_000, bytes: 128 * 1024 * 1024, seconds: 2 };
 const DEFAULT_CONCURRENCY = 4;
 const IDENTIFIER = z
   .string()
@@ -123,7 +123,9 @@ export function definePipeline<
   const chunk = {
     rows: atLeastOne(options.chunk?.rows ?? DEFAULT_CHUNK.rows, () => at('chunk.rows', 'is a whole number of at least 1')),
     bytes: atLeastOne(options.chunk?.bytes ?? DEFAULT_CHUNK.bytes, () => at('chunk.bytes', 'is a whole number of at least 1')),
+    ms: 1000 * (options.chunk?.seconds ?? DEFAULT_CHUNK.seconds),
   };
+  if (!(chunk.ms > 0)) throw at('chunk.seconds', 'is a number above 0');
   const concurrency = atLeastOne(options.concurrency ?? DEFAULT_CONCURRENCY, () => at('concurrency', 'is a whole number of at least 1'));
   const tolerate = parseTolerance(options.tolerate?.quarantined ?? 0, (message) => at('tolerate.quarantined', message));
   if (options.incremental && !options.incremental.cursor) throw at('incremental.cursor', 'names the column that grows.');

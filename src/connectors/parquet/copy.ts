@@ -1,7 +1,7 @@
 /** A chunk as CSV for `COPY ... FROM STDIN`, written by DuckDB, and the rows that do not go to staging. */
 import { open, rm } from 'node:fs/promises';
 import { PermanentError } from '../../errors.ts';
-import type { CopyChunk, RejectedRow, TransferRequest } from '../source.ts';
+import type { CopyChunk, CopyRequest, RejectedRow, TransferRequest } from '../source.ts';
 import { recordPosition } from './bounds.ts';
 import { type Cut, cutPieces, type Segment, whereSql } from './chunk.ts';
 import { type QueryContext, temporaryFile, withDuckDB } from './duckdb.ts';
@@ -24,20 +24,18 @@ const PIECE_ROWS = 131_072;
  * The rows of a cut. DuckDB writes them to a file first, since it quotes exactly and the memory taken does not depend on the
  * rows; the file's name is gone before the first byte is given, so that nothing is left of it whatever happens.
  */
-export function copyChunk(cut: Cut, request: TransferRequest, signal: AbortSignal): CopyChunk {
+export function copyChunk(cut: Cut, request: Pick<CopyRequest, 'columns' | 'schema' | 'withPosition' | 'signal'>): CopyChunk {
+  const { signal } = request;
+  const withPosition = request.withPosition !== false;
   const rejected: RejectedRow[] = [];
   let isRead = false;
   async function* bytes(): AsyncGenerator<Uint8Array> {
     let good = 0;
-    for (const segments of cutPieces(cut.segments, PIECE_ROWS)) {
-      const row = rowsAsText(request, segments);
-      const path = await temporaryFile('csv');
-      try {
-        good += await writeGoodRows(segments, row, path, signal);
-        yield* readAndRemove(path, signal);
-      } finally {
-        await rm(path, { force: true });
-      }
+    // The next piece is written while this one is read.
+    const pieces = ahead(cutPieces(cut.segments, PIECE_ROWS), (segments) => writePiece(segments, request, withPosition));
+    for await (const piece of pieces) {
+      good += piece.rows;
+      yield* readAndRemove(piece.path, signal);
     }
     // Most chunks have no bad row: these are looked for only where the counts say that there are some.
     if (good < cut.rows) rejected.push(...(await badRows(cut.segments, request, signal)));
@@ -48,7 +46,7 @@ export function copyChunk(cut: Cut, request: TransferRequest, signal: AbortSigna
   }
   return {
     format: 'csv',
-    columns: [POSITION_COLUMN, ...request.columns.map(({ name }) => name)],
+    columns: [...(withPosition ? [POSITION_COLUMN] : []), ...request.columns.map(({ name }) => name)],
     bytes: bytes(),
     end: () => {
       if (!isRead) throw new Error('the end of a chunk is known when its bytes are read');
@@ -65,10 +63,60 @@ function rowsAsText(request: TransferRequest, segments: readonly Segment[]): Row
   return row;
 }
 
+interface Piece {
+  readonly path: string;
+  readonly rows: number;
+}
+
+async function writePiece(
+  segments: readonly Segment[],
+  request: TransferRequest & { signal: AbortSignal },
+  withPosition: boolean,
+): Promise<Piece> {
+  const path = await temporaryFile('csv');
+  try {
+    return { path, rows: await writeGoodRows(segments, rowsAsText(request, segments), withPosition, path, request.signal) };
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  }
+}
+
+/** Makes one thing while the one before is used; what was made for nobody is taken away. */
+async function* ahead<T>(from: Iterable<T>, make: (each: T) => Promise<Piece>): AsyncGenerator<Piece> {
+  let made: Promise<Piece> | null = null;
+  const start = (each: T, after: Promise<Piece> | null): Promise<Piece> => {
+    const piece = after ? after.then(() => make(each)) : make(each);
+    // Its failure is told when its turn comes.
+    piece.catch(() => {});
+    return piece;
+  };
+  try {
+    for (const each of from) {
+      const ready: Promise<Piece> | null = made;
+      made = start(each, ready);
+      if (ready) yield await ready;
+    }
+    const last: Promise<Piece> | null = made;
+    made = null;
+    if (last) yield await last;
+  } finally {
+    const unused = await made?.catch(() => null);
+    if (unused) await rm(unused.path, { force: true });
+  }
+}
+
 /** @returns how many there are */
-async function writeGoodRows(segments: readonly Segment[], row: RowSql, path: string, signal: AbortSignal): Promise<number> {
+async function writeGoodRows(
+  segments: readonly Segment[],
+  row: RowSql,
+  withPosition: boolean,
+  path: string,
+  signal: AbortSignal,
+): Promise<number> {
   const select = segments.map((segment) => {
-    const values = [`file_row_number + ${recordPosition(segment.fileIndex, 0)}`, ...row.values].join(', ');
+    const position = withPosition ? [`file_row_number + ${recordPosition(segment.fileIndex, 0)}`] : [];
+    const values = [...position, ...row.values].join(', ');
     return `SELECT ${values} FROM ${readParquet([segment.path])} WHERE ${whereSql(segment)} AND ${goodSql(row.faults)}`;
   });
   const context: QueryContext = { files: segments.map((segment) => segment.path), signal };

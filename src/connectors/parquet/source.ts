@@ -81,7 +81,7 @@ class ParquetSource implements Source {
 
   async readCopy(request: CopyRequest): Promise<CopyChunk> {
     const names = request.columns.map(({ name }) => name);
-    return copyChunk(await this.#cut(request, names), request, request.signal);
+    return copyChunk(await this.#cut(request, names), request);
   }
 
   async readAt(partition: PlannedPartition, positions: readonly number[]): Promise<Map<number, Buffer>> {

@@ -5,7 +5,8 @@ import { type BinaryChecks, NeedsRecords, planBinaryChecks } from './binary-chec
 import { checkBinaryRows } from './binary-rows.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { type Database, quoteName } from './database.ts';
-import { findChunk, nextPosition, readPosition } from './key-ranges.ts';
+import { findChunk, nextPosition, readPosition, toJson } from './key-ranges.ts';
+import type { NextChunks } from './next-chunk.ts';
 import { ReadTransaction } from './read-transaction.ts';
 import { columnOf, type Relation, readRelation, requireReadable } from './relation.ts';
 import { binaryFit } from './types.ts';
@@ -16,6 +17,7 @@ export interface Opening {
   readonly config: PostgresSourceConfig;
   /** Table to lock before the snapshot; null for none. */
   readonly lock: () => Promise<string | null>;
+  readonly next: NextChunks;
 }
 
 /**
@@ -28,13 +30,15 @@ export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
 
   async function* bytes(): AsyncGenerator<Buffer, void, void> {
     const { database, config } = opening;
+    const known = await opening.next.take(request);
     const transaction = await ReadTransaction.begin(database, { signal: request.signal, lock: await opening.lock() });
     try {
       const relation = await readRelation(transaction, database, config);
       const names = request.columns.map((column) => column.name);
       await requireReadable(transaction, relation, config, names, database.label);
-      const range = await findChunk(transaction, relation, request, database.label);
+      const range = await findChunk(transaction, relation, request, database.label, known);
       const start = readPosition(request.position);
+      if (!range.last) opening.next.lookFor(relation, { ...request, position: toJson({ ...start, after: range.upTo }) });
       const checks = checksOf(relation, request, database.label);
       const rejected: RejectedRow[] = [];
       // Only rows that may be refused are numbered, and have to come in the same order again.
@@ -45,8 +49,7 @@ export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
       else yield* pieces;
       await transaction.commit();
       const rowsRead = transaction.rowsCopied;
-      const position = nextPosition(start, range, rowsRead, bytesRead);
-      end = { position: { ...position, after: position.after ? [...position.after] : null }, last: range.last, rowsRead, rejected };
+      end = { position: toJson(nextPosition(start, range, rowsRead, bytesRead)), last: range.last, rowsRead, rejected };
     } finally {
       transaction.abandon();
     }

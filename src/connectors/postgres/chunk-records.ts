@@ -3,7 +3,7 @@ import type { ChunkEnd, ChunkRequest, RecordChunk, SourceRecord } from '../sourc
 import type { Opening } from './chunk-copy.ts';
 import { CopyTextLines } from './copy-text-lines.ts';
 import { quoteName } from './database.ts';
-import { findChunk, nextPosition, readPosition } from './key-ranges.ts';
+import { findChunk, nextPosition, readPosition, toJson } from './key-ranges.ts';
 import { ReadTransaction } from './read-transaction.ts';
 import { readRelation, requireReadable } from './relation.ts';
 
@@ -18,14 +18,16 @@ export function recordChunk(opening: Opening, request: ChunkRequest): RecordChun
 
   async function* batches(): AsyncGenerator<readonly SourceRecord[], void, void> {
     const { database, config } = opening;
+    const known = await opening.next.take(request);
     const transaction = await ReadTransaction.begin(database, { signal: request.signal, lock: await opening.lock() });
     try {
       const relation = await readRelation(transaction, database, config);
       await requireReadable(transaction, relation, config, request.columns, database.label);
-      const range = await findChunk(transaction, relation, request, database.label);
+      const range = await findChunk(transaction, relation, request, database.label, known);
       const columns = request.columns.map(quoteName).join(', ');
       const lines = new CopyTextLines();
       const start = readPosition(request.position);
+      if (!range.last) opening.next.lookFor(relation, { ...request, position: toJson({ ...start, after: range.upTo }) });
       let rows = 0;
       let bytes = 0;
       let batch: SourceRecord[] = [];
@@ -44,8 +46,7 @@ export function recordChunk(opening: Opening, request: ChunkRequest): RecordChun
       lines.requireComplete();
       if (batch.length > 0) yield batch;
       await transaction.commit();
-      const position = nextPosition(start, range, rows, bytes);
-      end = { position: { ...position, after: position.after ? [...position.after] : null }, last: range.last };
+      end = { position: toJson(nextPosition(start, range, rows, bytes)), last: range.last };
     } finally {
       transaction.abandon();
     }

@@ -44,6 +44,12 @@ export const postgresTargetConfig = z
       .min(1)
       .optional()
       .describe('Columns of the key. An upsert needs a unique index on exactly these; Sluice creates it with the table.'),
+    swap: z
+      .enum(['auto', 'never'])
+      .default('auto')
+      .describe(
+        'auto: a first load is built beside an empty target and swapped in. never: its rows are inserted, for those who take long snapshots.',
+      ),
   })
   .refine((config) => config.mode !== 'upsert' || config.key !== undefined, {
     message: 'mode "upsert" needs a key: name the columns that tell a row apart',

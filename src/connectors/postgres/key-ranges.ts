@@ -2,6 +2,7 @@
  * Where a chunk begins and ends. A chunk is a range of the key, so that a row that is present throughout is read exactly once whatever
  * else is inserted, changed or deleted between the chunks. https://use-the-index-luke.com/no-offset
  */
+import type { Json } from '../../contracts/run.ts';
 import type { ChunkRequest } from '../source.ts';
 import { all, compare, type OrderValues, orderColumns, partitionCondition } from './conditions.ts';
 import { quoteName } from './database.ts';
@@ -40,27 +41,55 @@ export function readPosition(position: ChunkRequest['position']): ChunkPosition 
   return position === null ? START : (position as unknown as ChunkPosition);
 }
 
-/** Finds the end of the chunk in the transaction that will read it. */
-export async function findChunk(transaction: ReadTransaction, relation: Relation, request: Bounds, where: string): Promise<ChunkRange> {
-  const { partition, window } = request;
-  const order = orderColumns(relation, window);
-  const inside = partitionCondition(relation, partition.filter, window, where);
-  if (order.length === 0) return { where: inside, orderBy: '', upTo: null, last: true };
+/** Where a chunk ends. */
+export interface ChunkEnd {
+  /** Values of the order columns in its last row; null where it has none. */
+  readonly upTo: OrderValues | null;
+  /** There was no row after it. */
+  readonly last: boolean;
+}
 
-  const start = readPosition(request.position);
-  const rest = all([inside, start.after ? compare(relation, order, '>', start.after, where) : 'true']);
+/** The rows of the chunk after `request.position`, up to an end that is known, or is looked for in the transaction that will read it. */
+export async function findChunk(
+  transaction: ReadTransaction,
+  relation: Relation,
+  request: Bounds,
+  where: string,
+  known: ChunkEnd | null = null,
+): Promise<ChunkRange> {
+  const order = orderColumns(relation, request.window);
+  const rest = restOf(relation, request, where);
+  if (order.length === 0) return { where: rest, orderBy: '', upTo: null, last: true };
+  const { upTo, last } = known ?? (await findEnd(transaction, relation, request, where));
+  const orderBy = ` order by ${order.map(quoteName).join(', ')}`;
+  if (last || upTo === null) return { where: rest, orderBy, upTo, last: true };
+  return { where: all([rest, compare(relation, order, '<=', upTo, where)]), orderBy, upTo, last: false };
+}
+
+/** The end of the chunk after `request.position`. One row more tells whether it is the last, without reading an empty one. */
+export async function findEnd(transaction: ReadTransaction, relation: Relation, request: Bounds, where: string): Promise<ChunkEnd> {
+  const order = orderColumns(relation, request.window);
   const columns = order.map(quoteName).join(', ');
-  const orderBy = ` order by ${columns}`;
+  const start = readPosition(request.position);
   const rows = chunkRows(request, start.rowBytes ?? relation.rowBytes);
   const found = await transaction.query<{ values: string[] }>(
     `select array[${order.map((name) => `ends.${quoteName(name)}::text`).join(', ')}] as values
-     from (select ${columns} from ${relation.from} where ${rest}${orderBy} offset ${rows - 1} limit 2) as ends
+     from (select ${columns} from ${relation.from} where ${restOf(relation, request, where)} order by ${columns} offset ${rows - 1} limit 2) as ends
      order by ${order.map((name) => `ends.${quoteName(name)}`).join(', ')}`,
   );
-  const end = found[0]?.values;
-  // One row more tells whether this chunk is the last, without reading an empty one.
-  if (!end || found.length === 1) return { where: rest, orderBy, upTo: end ?? null, last: true };
-  return { where: all([rest, compare(relation, order, '<=', end, where)]), orderBy, upTo: end, last: false };
+  return { upTo: found[0]?.values ?? null, last: found.length < 2 };
+}
+
+/** The rows of the partition after `request.position`. */
+function restOf(relation: Relation, request: Bounds, where: string): string {
+  const order = orderColumns(relation, request.window);
+  const inside = partitionCondition(relation, request.partition.filter, request.window, where);
+  const { after } = readPosition(request.position);
+  return after && order.length > 0 ? all([inside, compare(relation, order, '>', after, where)]) : inside;
+}
+
+export function toJson({ after, rows, rowBytes }: ChunkPosition): Json {
+  return { after: after ? [...after] : null, rows, rowBytes };
 }
 
 function chunkRows(request: Bounds, rowBytes: number | null): number {

@@ -12,8 +12,10 @@ export interface LoadColumn {
 export interface LoadRequest {
   readonly target: PostgresTargetConfig;
   readonly columns: readonly LoadColumn[];
-  /** The rows to load, as a FROM item: a table, or a subquery with an alias. */
+  /** The rows to load, as a FROM item with the alias `s`. */
   readonly from: string;
+  /** Name of a table that may be made on the way, quoted. */
+  readonly differing: string;
   /** How many they are. */
   readonly rows: number;
   /** For `replace` with scope `partition`: the partitions that the unit loads. */
@@ -26,55 +28,60 @@ export interface LoadResult {
   readonly rowsChanged: number;
 }
 
+/** Where the target is, or would be created: `t` and `public.t` may be one. */
+export interface TargetPlace {
+  readonly schema: string;
+  readonly table: string;
+  /** Null where it does not exist. */
+  readonly oid: string | null;
+}
+
 /**
- * Loads a unit. Loads into one table wait for one another: an advisory lock of the transaction, so that two runs neither deadlock nor
- * insert the same key twice.
+ * Loads into one table wait for one another: an advisory lock of the transaction, so that two runs neither deadlock nor insert the same
+ * key twice.
  */
-export async function loadRows(client: Connection, request: LoadRequest): Promise<LoadResult> {
+export async function lockTarget(client: Connection, table: string): Promise<TargetPlace> {
+  const place = await targetPlace(client, table);
+  await client.query(`select pg_advisory_xact_lock(hashtextextended('sluice load ' || $1, 0))`, [
+    quoteTable(`${place.schema}.${place.table}`),
+  ]);
+  // What was found before the wait may be old.
+  return await targetPlace(client, table);
+}
+
+/** Asked of the catalog itself: to_regclass may answer from a cache that is older than the wait for another load. */
+export async function targetPlace(client: Pick<Connection, 'query'>, name: string): Promise<TargetPlace> {
+  const [table = name, schema = null] = name.split('.').reverse();
+  const { rows } = await client.query<{ schema: string; oid: string | null }>(
+    `with found as (
+       select n.nspname::text as schema, c.oid::text as oid, p.nth
+       from unnest(case when $2::text is null then current_schemas(true)::text[] else array[$2] end) with ordinality as p (schema, nth)
+       join pg_namespace n on n.nspname = p.schema join pg_class c on c.relnamespace = n.oid and c.relname = $1
+       order by p.nth limit 1
+     )
+     select coalesce(found.schema, $2, current_schema()) as schema, found.oid from (select) as one left join found on true`,
+    [table, schema],
+  );
+  return { schema: rows[0]?.schema ?? '', table, oid: rows[0]?.oid ?? null };
+}
+
+/** Loads a unit into the target, which is created where it is missing. */
+export async function loadRows(client: Connection, request: LoadRequest, place: TargetPlace): Promise<LoadResult> {
   const { target } = request;
-  const [schema, table] = await schemaAndTable(client, target.table);
-  await client.query(`select pg_advisory_xact_lock(hashtextextended('sluice load ' || $1, 0))`, [quoteTable(`${schema}.${table}`)]);
-  const created = await createTargetIfMissing(client, request, schema, table);
+  const created = place.oid === null;
+  if (created) await createTarget(client, request);
   let result: LoadResult;
-  if (target.mode === 'upsert' && !created) result = await merge(client, request);
+  if (target.mode === 'upsert' && !created) result = await upsert(client, request);
   else if (target.mode === 'replace' && !created) result = await replace(client, request);
   else result = await insert(client, request);
   if (created && target.key) await client.query(`alter table ${quoteTable(target.table)} add primary key (${names(target.key)})`);
   return result;
 }
 
-/** Where a table is, or would be created: `t` and `public.t` may be one. */
-async function schemaAndTable(client: Connection, name: string): Promise<readonly [string, string]> {
-  const [table = name, schema] = name.split('.').reverse();
-  if (schema !== undefined) return [schema, table];
-  const { rows } = await client.query<{ schema: string }>(
-    `select coalesce(
-       (select p.schema from unnest(current_schemas(true)) with ordinality as p (schema, nth) where ${EXISTS} order by p.nth limit 1),
-       current_schema()) as schema`,
-    [table],
-  );
-  return [rows[0]?.schema ?? '', table];
-}
-
-/** Asked of the catalog itself: to_regclass may answer from a cache that is older than the wait for another load. */
-const EXISTS =
-  'exists (select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = p.schema and c.relname = $1)';
-
-/** Creates the table without its key: that is built once the rows are in. */
-async function createTargetIfMissing(
-  client: Connection,
-  { target, columns }: LoadRequest,
-  schema: string,
-  table: string,
-): Promise<boolean> {
-  const { rows } = await client.query<{ exists: boolean }>(`select ${EXISTS} as exists from (select $2::text as schema) as p`, [
-    table,
-    schema,
-  ]);
-  if (rows[0]?.exists) return false;
+/** Without its key: that is built once the rows are in. */
+async function createTarget(client: Connection, { target, columns }: LoadRequest): Promise<void> {
   const declared = columns.map((column) => `${quoteName(column.name)} ${column.sqlType}${column.notNull ? ' not null' : ''}`);
   await client.query(`create table ${quoteTable(target.table)} (${declared.join(', ')})`);
-  return true;
 }
 
 async function insert(client: Connection, { target, columns, from }: LoadRequest): Promise<LoadResult> {
@@ -84,26 +91,85 @@ async function insert(client: Connection, { target, columns, from }: LoadRequest
 }
 
 /**
- * MERGE that leaves rows alone which are equal as a record image (`*<>` compares bytes: `1.0` differs from `1.00`, and json, which
- * has no equality, can be compared). https://www.postgresql.org/docs/current/functions-comparisons.html#COMPOSITE-TYPE-COMPARISON
+ * Inserts and updates by key, and leaves rows alone that are as they should be. Where most keys may be there already, the rows that differ are
+ * looked for first: that is a join that only reads, which the server does on several processors, and MERGE is not.
  */
-async function merge(client: Connection, { target, columns, from, rows }: LoadRequest): Promise<LoadResult> {
+async function upsert(client: Connection, request: LoadRequest): Promise<LoadResult> {
+  const { target, rows, differing } = request;
+  const { rows: found } = await client.query<{ estimate: number }>(
+    `select case when reltuples >= 0 then reltuples else pg_relation_size(oid) / ${USUAL_ROW_BYTES} end::float8 as estimate
+     from pg_class where oid = to_regclass($1)`,
+    [quoteTable(target.table)],
+  );
+  const estimate = found[0]?.estimate ?? 0;
+  if (rows < LOOK_FIRST_FROM || estimate < rows / 2) return { rowsLoaded: rows, rowsChanged: await merge(client, request, request.from) };
+
+  const { columns, from } = request;
+  const key = target.key ?? [];
+  const all = names(
+    columns.map((column) => column.name),
+    's.',
+  );
+  await client.query('set local parallel_tuple_cost = 0');
+  await client.query(
+    `create unlogged table ${differing} as
+     select ${all} from ${from} left join ${quoteTable(target.table)} as t on ${sameKey(key)}
+     where t.${quoteName(key[0] ?? '')} is null${differs(request, ' or ')}`,
+  );
+  const rowsChanged = await merge(client, request, `${differing} as s`);
+  await client.query(`drop table ${differing}`);
+  return { rowsLoaded: rows, rowsChanged };
+}
+
+/** Fewer rows than this are merged as they are. */
+const LOOK_FIRST_FROM = 10_000;
+/** For the estimate of a table that was never analyzed. */
+const USUAL_ROW_BYTES = 128;
+
+async function merge(client: Connection, request: LoadRequest, from: string): Promise<number> {
+  const { target, columns } = request;
   const key = target.key ?? [];
   const all = columns.map((column) => column.name);
   const rest = all.filter((name) => !key.includes(name));
   const matched =
     rest.length === 0
       ? ''
-      : `when matched and row(${names(rest, 't.')})::record *<> row(${names(rest, 's.')})::record
+      : `when matched${differs(request, ' and ')}
          then update set ${rest.map((name) => `${quoteName(name)} = s.${quoteName(name)}`).join(', ')}`;
   const { rowCount } = await client.query(
-    `merge into ${quoteTable(target.table)} as t using (select ${names(all)} from ${from}) as s
-     on ${key.map((name) => `t.${quoteName(name)} = s.${quoteName(name)}`).join(' and ')}
+    `merge into ${quoteTable(target.table)} as t using ${from}
+     on ${sameKey(key)}
      ${matched}
      when not matched then insert (${names(all)}) values (${names(all, 's.')})`,
   );
-  return { rowsLoaded: rows, rowsChanged: rowCount ?? 0 };
+  return rowCount ?? 0;
 }
+
+function sameKey(key: readonly string[]): string {
+  return key.map((name) => `t.${quoteName(name)} = s.${quoteName(name)}`).join(' and ');
+}
+
+/**
+ * A condition that holds where the other columns of `s` are not exactly those of `t`: as typed values where their equality is that of what
+ * they show, all others as a record image (`*<>` compares bytes: `1.0` differs from `1.00`, and json, which has no equality, can be compared).
+ * https://www.postgresql.org/docs/current/functions-comparisons.html#COMPOSITE-TYPE-COMPARISON
+ */
+function differs({ target, columns }: LoadRequest, joint: string): string {
+  const rest = columns.filter((column) => !target.key?.includes(column.name));
+  const typed = rest.filter(({ sqlType }) => COMPARED_AS_THEY_ARE.test(sqlType) || TEXTUAL.test(sqlType));
+  const others = rest.filter((column) => !typed.includes(column)).map(({ name }) => name);
+  const conditions = typed.map(({ name, sqlType }) => {
+    const collation = TEXTUAL.test(sqlType) ? ' collate "C"' : '';
+    return `t.${quoteName(name)} is distinct from s.${quoteName(name)}${collation}`;
+  });
+  if (others.length > 0) conditions.push(`row(${names(others, 't.')})::record *<> row(${names(others, 's.')})::record`);
+  return conditions.length > 0 ? `${joint}(${conditions.join(' or ')})` : '';
+}
+
+/** Values of these are equal only where they show the same. */
+const COMPARED_AS_THEY_ARE = /^(smallint|integer|bigint|boolean|date|uuid|oid|bytea|timestamp.*)$/;
+/** A collation may hold different texts for equal; "C" does not. */
+const TEXTUAL = /^(text|character varying(\(\d+\))?)$/;
 
 /** Replaces what is in scope, unless it is already the same rows. */
 async function replace(client: Connection, request: LoadRequest): Promise<LoadResult> {
@@ -133,12 +199,10 @@ async function digest(client: Connection, columns: readonly LoadColumn[], from: 
   return rows[0]?.digest ?? null;
 }
 
-/** Types whose equality is equality of the bytes shown: their own hash tells values apart. All others are hashed as text. */
-const HASHED_AS_THEY_ARE = /^(smallint|integer|bigint|boolean|date|uuid|oid|bytea|timestamp.*)$/;
-
 function hashed({ name, sqlType }: LoadColumn): string {
   const column = `r.${quoteName(name)}`;
-  if (HASHED_AS_THEY_ARE.test(sqlType)) return column;
+  // Of all others the text is hashed.
+  if (COMPARED_AS_THEY_ARE.test(sqlType)) return column;
   // A collation may hold different texts for equal.
   return `${column}::text collate "C"`;
 }

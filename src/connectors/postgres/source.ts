@@ -19,6 +19,7 @@ import { orderColumns } from './conditions.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { nextWindow } from './cursor-window.ts';
 import { Database, databaseLabel, databaseUrl, quoteTable } from './database.ts';
+import { NextChunks } from './next-chunk.ts';
 import { planPartitions } from './partitions.ts';
 import { ReadTransaction, reading } from './read-transaction.ts';
 import { columnOf, type Relation, readRelation, requireReadable } from './relation.ts';
@@ -48,7 +49,7 @@ class PostgresSource implements Source {
     this.#config = config;
     this.#database = new Database('source', url);
     this.#label = `${databaseLabel(url)} ${config.table === undefined ? 'query' : `table ${config.table}`}`;
-    this.#opening = { database: this.#database, config, lock: () => this.#tableToLock() };
+    this.#opening = { database: this.#database, config, lock: () => this.#tableToLock(), next: new NextChunks(this.#database) };
   }
 
   async describe(signal: AbortSignal): Promise<SourceDescription> {

@@ -17,6 +17,8 @@ export interface TargetColumn {
 
 export interface TargetTable {
   readonly exists: boolean;
+  /** Null where it does not exist. */
+  readonly oid: string | null;
   readonly columns: readonly TargetColumn[];
 }
 
@@ -32,7 +34,7 @@ export async function inspectTarget(database: Database, config: PostgresTargetCo
   );
   if (!found?.oid) {
     await requireCreatable(database, config);
-    return { exists: false, columns: [] };
+    return { exists: false, oid: null, columns: [] };
   }
   if (found.kind !== 'r' && found.kind !== 'p') {
     throw new PermanentError('MissingTable', `${database.label}: "${config.table}" is not a table. Name a table to load.`);
@@ -55,6 +57,7 @@ export async function inspectTarget(database: Database, config: PostgresTargetCo
   if (config.mode === 'upsert' && config.key) await requireUniqueIndex(database, config.table, config.key);
   return {
     exists: true,
+    oid: found.oid,
     columns: columns.map((column) => ({
       name: column.name,
       sqlType: column.sqltype,
