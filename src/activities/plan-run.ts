@@ -4,19 +4,18 @@
  */
 import { Context } from '@temporalio/activity';
 import type { Connection, Database } from '../connectors/postgres/database.ts';
-import { inspectTarget } from '../connectors/postgres/target-table.ts';
-import type { CursorWindow, PlannedPartition, Source, SourceDescription } from '../connectors/source.ts';
+import type { PlannedPartition, Source } from '../connectors/source.ts';
 import type { PlanSummary, RunRef } from '../contracts/run.ts';
 import type { PlanRunInput } from '../contracts/stages.ts';
 import { PermanentError, TransientError } from '../errors.ts';
-import { readWatermark } from '../ledger/commits.ts';
 import { endingBlockers } from '../ledger/fence.ts';
 import { migrateLedger } from '../ledger/migrations.ts';
 import { insertPartitions, insertRun, type RunPlan, readNewestPlan, readRun, type StoredRun, updatePlan } from '../ledger/run-plan.ts';
 import { resumeRun } from '../ledger/runs.ts';
 import { createStaging, stagingTable, transformedTable } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
-import { readColumns, requireTypesFit, stagedColumns, transformedColumns } from './columns.ts';
+import { transformedColumns } from './columns.ts';
+import { decidePlan } from './decide-plan.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
 import { faultPoint } from './fault-points.ts';
@@ -67,17 +66,7 @@ async function makePlan(
   source: Source,
 ): Promise<PlanSummary> {
   const signal = Context.current().cancellationSignal;
-  const [target, description] = await Promise.all([inspectTarget(database, pipeline.target), source.describe(signal)]);
-  const window = await nextWindow(database, pipeline, source, description, signal);
-  const read = readColumns(pipeline, description);
-  const staged = stagedColumns(pipeline, description, target, database.label);
-  await requireTypesFit(database, pipeline, description, staged);
-  const schema = pipeline.row?.columns ?? [];
-  // A row function, or a refinement of the whole row, wants to see each row.
-  const transfer =
-    pipeline.rowFunction || pipeline.row?.uncompiled
-      ? ('records' as const)
-      : await source.chooseTransfer({ columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema });
+  const { target, description, window, read, staged, transfer } = await decidePlan(database, pipeline, source, signal);
 
   const plan = await database.transaction(
     async (client) => {
@@ -99,7 +88,7 @@ async function makePlan(
       if (!first) return null;
       await createStaging(client, stagingTable(run.key), staged);
       if (pipeline.sqlTransform) {
-        const loaded = await transformedColumns(client, run.key, pipeline, staged, target, database);
+        const loaded = await transformedColumns(client, pipeline, staged, target, database);
         await createStaging(client, transformedTable(run.key), loaded);
         plan = { ...plan, loaded };
       }
@@ -158,26 +147,6 @@ function summarize(dependencies: Dependencies, pipeline: BoundPipeline, run: Run
     description: `${plan.source} to ${plan.target}`,
     ...(span === undefined ? {} : { window: span }),
   };
-}
-
-async function nextWindow(
-  database: Database,
-  pipeline: BoundPipeline,
-  source: Source,
-  description: SourceDescription,
-  signal: AbortSignal,
-): Promise<CursorWindow | null> {
-  if (!pipeline.incremental) return null;
-  if (!source.nextWindow) throw new PermanentError('InvalidDefinition', `A ${source.kind} source has no cursor to go on from.`);
-  if (description.key.length === 0) {
-    throw new PermanentError(
-      'InvalidDefinition',
-      `${description.label} has no key: rows with the same cursor could not be told apart. Give the source a key.`,
-    );
-  }
-  const { cursor, lag } = pipeline.incremental;
-  const low = await readWatermark(database, pipeline.name);
-  return await source.nextWindow(cursor, description.key, low, lag, signal);
 }
 
 async function storePartitions(

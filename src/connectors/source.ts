@@ -166,6 +166,21 @@ export interface CopyRequest extends Omit<ChunkRequest, 'columns'>, TransferRequ
   readonly withPosition?: boolean | undefined;
 }
 
+export interface TotalsRequest {
+  readonly partitions: readonly PlannedPartition[];
+  /** Columns to add up, of types that add up exactly: integers, numeric. */
+  readonly columns: readonly string[];
+  readonly window: CursorWindow | null;
+  readonly signal: AbortSignal;
+}
+
+/** What the source has in some partitions, at the moment. */
+export interface SourceTotals {
+  readonly rows: number;
+  /** The sum of each column asked for, in their order, as PostgreSQL's text of a number; null where there is no value. */
+  readonly sums: readonly (string | null)[];
+}
+
 export interface Source {
   readonly kind: string;
   /** @throws PermanentError where the source, table or file is not there or may not be read. */
@@ -185,6 +200,8 @@ export interface Source {
   readCopy?(request: CopyRequest): Promise<CopyChunk>;
   /** Records at these positions of a partition, as received, for the quarantine of duplicates found later. */
   readAt?(partition: PlannedPartition, positions: readonly number[]): Promise<Map<number, Buffer>>;
+  /** Counts the rows of these partitions and adds columns up, as the source is now. For sources that can do so by themselves. */
+  totals?(request: TotalsRequest): Promise<SourceTotals>;
   /** For incremental pipelines: the window of the next run after `low`. Stops below the oldest transaction still open. */
   nextWindow?(
     cursor: string,

@@ -10,6 +10,8 @@ import type {
   Source,
   SourceDescription,
   SourceRecord,
+  SourceTotals,
+  TotalsRequest,
   Transfer,
   TransferRequest,
 } from '../source.ts';
@@ -21,6 +23,7 @@ import { describeColumns, fileColumns } from './file-info.ts';
 import { planPartitions } from './plan.ts';
 import { readSegments } from './records.ts';
 import { rowSql } from './row-sql.ts';
+import { sourceTotals } from './totals.ts';
 
 /**
  * A source of Parquet files.
@@ -82,6 +85,10 @@ class ParquetSource implements Source {
   async readCopy(request: CopyRequest): Promise<CopyChunk> {
     const names = request.columns.map(({ name }) => name);
     return copyChunk(await this.#cut(request, names), request, request.signal);
+  }
+
+  async totals(request: TotalsRequest): Promise<SourceTotals> {
+    return await sourceTotals(request);
   }
 
   async readAt(partition: PlannedPartition, positions: readonly number[]): Promise<Map<number, Buffer>> {

@@ -9,6 +9,8 @@ import type {
   RecordChunk,
   Source,
   SourceDescription,
+  SourceTotals,
+  TotalsRequest,
   Transfer,
   TransferRequest,
 } from '../source.ts';
@@ -22,6 +24,7 @@ import { Database, databaseLabel, databaseUrl, quoteTable } from './database.ts'
 import { planPartitions } from './partitions.ts';
 import { ReadTransaction, reading } from './read-transaction.ts';
 import { columnOf, type Relation, readRelation, requireReadable } from './relation.ts';
+import { sourceTotals } from './totals.ts';
 import { binaryFit } from './types.ts';
 
 /**
@@ -108,6 +111,10 @@ class PostgresSource implements Source {
 
   async readRecords(request: ChunkRequest): Promise<RecordChunk> {
     return recordChunk(this.#opening, request);
+  }
+
+  async totals(request: TotalsRequest): Promise<SourceTotals> {
+    return await sourceTotals(this.#opening, request);
   }
 
   async nextWindow(
