@@ -1,9 +1,10 @@
 /** What a run would do: the part of planning that only reads. `planRun` freezes it, and `sluice explain` shows it. */
 import type { Database } from '../connectors/postgres/database.ts';
 import { inspectTarget, type TargetTable } from '../connectors/postgres/target-table.ts';
-import type { CursorWindow, Source, SourceDescription, Transfer, TransferRequest } from '../connectors/source.ts';
+import type { CursorWindow, Source, SourceDescription, TransferChoice } from '../connectors/source.ts';
 import { PermanentError } from '../errors.ts';
 import { readWatermark } from '../ledger/commits.ts';
+import { hasLedger } from '../ledger/migrations.ts';
 import type { PlannedColumn } from '../ledger/run-plan.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
 import { readColumns, requireTypesFit, stagedColumns } from './columns.ts';
@@ -15,7 +16,8 @@ export interface DecidedPlan {
   readonly window: CursorWindow | null;
   readonly read: readonly string[];
   readonly staged: readonly PlannedColumn[];
-  readonly transfer: Transfer;
+  /** How the rows travel to staging, and why not faster. */
+  readonly choice: TransferChoice;
 }
 
 /** @throws PermanentError where source, row schema and target do not fit one another */
@@ -26,20 +28,20 @@ export async function decidePlan(database: Database, pipeline: BoundPipeline, so
   const staged = stagedColumns(pipeline, description, target, database.label);
   await requireTypesFit(database, pipeline, description, staged);
   requireExactSums(pipeline, description, staged);
-  const transfer = whyEachRow(pipeline) === null ? await source.chooseTransfer(transferRequest(pipeline, staged)) : 'records';
-  return { target, description, window, read, staged, transfer };
+  const choice = await chooseTransfer(pipeline, source, staged);
+  return { target, description, window, read, staged, choice };
 }
 
-/** Why the definition itself wants to see each row; null where it does not. */
-export function whyEachRow(pipeline: BoundPipeline): string | null {
-  if (pipeline.rowFunction) return 'the row function wants to see each row';
+async function chooseTransfer(pipeline: BoundPipeline, source: Source, staged: readonly PlannedColumn[]): Promise<TransferChoice> {
+  const schema = pipeline.row?.columns ?? [];
+  const checked = schema.map((column) => column.name);
+  if (pipeline.rowFunction) return { transfer: 'records', because: 'the row function wants to see each row', checked };
   const whole = pipeline.row?.uncompiled ?? null;
-  return whole === null ? null : `the row schema as a whole has a ${whole}, which zod itself judges on each row`;
-}
-
-/** What the source is asked in order to choose the transfer. */
-export function transferRequest(pipeline: BoundPipeline, staged: readonly PlannedColumn[]): TransferRequest {
-  return { columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema: pipeline.row?.columns ?? [] };
+  if (whole !== null) return { transfer: 'records', because: `the row schema as a whole: ${whole}`, checked };
+  const request = { columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema };
+  if (source.explainTransfer) return await source.explainTransfer(request);
+  const transfer = await source.chooseTransfer(request);
+  return { transfer, because: transfer === 'records' ? `a ${source.kind} source is taken apart record by record` : null, checked };
 }
 
 async function nextWindow(
@@ -58,7 +60,7 @@ async function nextWindow(
     );
   }
   const { cursor, lag } = pipeline.incremental;
-  const low = await readWatermark(database, pipeline.name);
+  const low = (await hasLedger(database)) ? await readWatermark(database, pipeline.name) : null;
   return await source.nextWindow(cursor, description.key, low, lag, signal);
 }
 

@@ -66,7 +66,7 @@ async function makePlan(
   source: Source,
 ): Promise<PlanSummary> {
   const signal = Context.current().cancellationSignal;
-  const { target, description, window, read, staged, transfer } = await decidePlan(database, pipeline, source, signal);
+  const { target, description, window, read, staged, choice } = await decidePlan(database, pipeline, source, signal);
 
   const plan = await database.transaction(
     async (client) => {
@@ -74,7 +74,7 @@ async function makePlan(
         params: run.params,
         source: description.label,
         target: `${database.label} table ${pipeline.target.table}`,
-        transfer,
+        transfer: choice.transfer,
         commit: pipeline.commit,
         read,
         staged,

@@ -159,6 +159,15 @@ export interface TransferRequest {
   readonly schema: readonly ColumnType[];
 }
 
+/** How a transfer was chosen, for people. */
+export interface TransferChoice {
+  readonly transfer: Transfer;
+  /** Why the rows do not travel faster; null where this is the fastest way there is. */
+  readonly because: string | null;
+  /** Columns of the row schema that are looked at on the way; the types of the others say all. */
+  readonly checked: readonly string[];
+}
+
 /** The next chunk as bytes for COPY, with the columns as staging has them and the checks to apply on the way. */
 export interface CopyRequest extends Omit<ChunkRequest, 'columns'>, TransferRequest {
   readonly transfer: Transfer;
@@ -189,6 +198,8 @@ export interface Source {
   plan(request: PlanRequest): AsyncIterable<PlannedPartition>;
   /** The fastest way in which this source can give the rows so that the row schema's verdict on each is kept. */
   chooseTransfer(request: TransferRequest): Promise<Transfer>;
+  /** The same choice with its reasons; for sources that have a choice. */
+  explainTransfer?(request: TransferRequest): Promise<TransferChoice>;
   /**
    * Checks that what the partition was planned on is still there (size and time of files, history of a server).
    * @throws PermanentError `SourceChanged`

@@ -1,6 +1,7 @@
 /** Parquet files as a source, read by DuckDB in this process. */
 import type { ColumnType } from '../../validation/row-schema.ts';
 import { findFiles, type PlannedFile, requireUnchanged } from '../files.ts';
+import { NeedsRecords } from '../needs-records.ts';
 import type {
   ChunkRequest,
   CopyChunk,
@@ -13,6 +14,7 @@ import type {
   SourceTotals,
   TotalsRequest,
   Transfer,
+  TransferChoice,
   TransferRequest,
 } from '../source.ts';
 import { boundsOf, placeOfRecord, positionOf } from './bounds.ts';
@@ -65,10 +67,19 @@ class ParquetSource implements Source {
   }
 
   async chooseTransfer(request: TransferRequest): Promise<Transfer> {
+    return (await this.explainTransfer(request)).transfer;
+  }
+
+  async explainTransfer(request: TransferRequest): Promise<TransferChoice> {
+    const checked = new Set<string>();
     for (const file of await this.#findFiles()) {
-      if (!rowSql(request, await fileColumns(file))) return 'records';
+      const row = rowSql(request, await fileColumns(file));
+      if (row instanceof NeedsRecords) {
+        return { transfer: 'records', because: row.because, checked: request.schema.map((column) => column.name) };
+      }
+      for (const { column } of row.faults) checked.add(column);
     }
-    return 'csv';
+    return { transfer: 'csv', because: null, checked: [...checked] };
   }
 
   async verify(partition: PlannedPartition): Promise<void> {

@@ -1,4 +1,5 @@
 /** PostgreSQL as a source: a table, a view or a query. */
+import { NeedsRecords } from '../needs-records.ts';
 import type {
   ChunkRequest,
   CopyChunk,
@@ -12,9 +13,10 @@ import type {
   SourceTotals,
   TotalsRequest,
   Transfer,
+  TransferChoice,
   TransferRequest,
 } from '../source.ts';
-import { NeedsRecords, planBinaryChecks } from './binary-checks.ts';
+import { planBinaryChecks } from './binary-checks.ts';
 import { copyChunk, type Opening } from './chunk-copy.ts';
 import { recordChunk } from './chunk-records.ts';
 import { orderColumns } from './conditions.ts';
@@ -80,18 +82,24 @@ class PostgresSource implements Source {
     }
   }
 
+  async chooseTransfer(request: TransferRequest): Promise<Transfer> {
+    return (await this.explainTransfer(request)).transfer;
+  }
+
   /**
    * `binary` where every column fits and the row schema can be checked on the bytes; else `text`, if no row has to be looked at; else
    * `records`.
    */
-  async chooseTransfer(request: TransferRequest): Promise<Transfer> {
+  async explainTransfer(request: TransferRequest): Promise<TransferChoice> {
     const relation = await this.#relation(new AbortController().signal);
     const where = this.#database.label;
+    const all = request.schema.map((column) => column.name);
     const checks = planBinaryChecks(relation, request, where);
-    if (checks instanceof NeedsRecords) return 'records';
-    const fits = request.columns.every(({ name, sqlType }) => binaryFit(columnOf(relation, name, where), sqlType) !== 'no');
-    if (fits) return 'binary';
-    return checks ? 'records' : 'text';
+    if (checks instanceof NeedsRecords) return { transfer: 'records', because: checks.because, checked: all };
+    const misfit = request.columns.find(({ name, sqlType }) => binaryFit(columnOf(relation, name, where), sqlType) === 'no');
+    if (!misfit) return { transfer: 'binary', because: null, checked: checks?.looks.map((look) => look.name) ?? [] };
+    const because = `column "${misfit.name}": ${columnOf(relation, misfit.name, where).sqlType} does not go into ${misfit.sqlType} as bytes`;
+    return checks ? { transfer: 'records', because, checked: all } : { transfer: 'text', because, checked: [] };
   }
 
   /** Each chunk is a snapshot of its own and looks the table up; here one statement asks whether it is there. */
