@@ -1,11 +1,10 @@
 /** Which columns are read, staged and loaded, and with which types; refuses what does not fit before anything starts. */
-import type { Connection, Database } from '../connectors/postgres/database.ts';
+import { type Connection, type Database, quoteName } from '../connectors/postgres/database.ts';
 import { sqlState } from '../connectors/postgres/errors.ts';
 import type { TargetColumn, TargetTable } from '../connectors/postgres/target-table.ts';
 import type { SourceDescription } from '../connectors/source.ts';
 import { PermanentError } from '../errors.ts';
 import type { PlannedColumn } from '../ledger/run-plan.ts';
-import { stagingTable, withRelations } from '../ledger/staging.ts';
 import { type BoundPipeline, stagedSchema } from '../pipeline/definition.ts';
 
 const RESERVED = /^_sluice_/;
@@ -115,33 +114,22 @@ async function requireCasts(
 }
 
 /**
- * Columns that a SQL transform gives, as the database itself types them; with the target's types where the table exists.
+ * Columns that a SQL transform gives, as the database itself types them; with the target's types where the table exists. Nothing is run.
  * @throws PermanentError `InvalidSql`
  */
 export async function transformedColumns(
   client: Connection,
-  runKey: string,
   pipeline: BoundPipeline,
   staged: readonly PlannedColumn[],
   target: TargetTable,
   database: Database,
 ): Promise<PlannedColumn[]> {
-  const relations = withRelations({ staging: { table: stagingTable(runKey), columns: staged } }, null);
-  const probe = stagingTable(runKey).replace(/rows_/, 'probe_');
-  await client.query(
-    `create table ${probe} as ${relations} select * from (${pipeline.sqlTransform?.text ?? ''}) as transformed with no data`,
-  );
-  const { rows } = await client.query<{ name: string; sqltype: string }>(
-    `select attname as name, format_type(atttypid, atttypmod) as sqltype from pg_attribute
-     where attrelid = $1::regclass and attnum > 0 and not attisdropped order by attnum`,
-    [probe],
-  );
-  await client.query(`drop table ${probe}`);
+  const rows = await describeSelect(client, pipeline.sqlTransform?.text ?? '', staged);
   const key = pipeline.target.key ?? [];
   if (target.exists) {
     const names = rows.map((row) => row.name);
     const loaded = matchTarget(pipeline, names, target, database.label);
-    const given = rows.map((row) => ({ name: row.name, sqlType: row.sqltype }));
+    const given = rows.map((row) => ({ name: row.name, sqlType: row.sqlType }));
     await requireCasts(database, pipeline, 'the result of the SQL transform', given, loaded);
     return loaded.map((column) => ({ ...column, notNull: column.notNull || key.includes(column.name) }));
   }
@@ -153,7 +141,33 @@ export async function transformedColumns(
       );
     }
   }
-  return rows.map((row) => ({ name: row.name, sqlType: row.sqltype, notNull: key.includes(row.name), enumLabels: null }));
+  return rows.map((row) => ({ name: row.name, sqlType: row.sqlType, notNull: key.includes(row.name), enumLabels: null }));
+}
+
+/** The columns of a SELECT over `staging`, as `format_type` writes their types. The row description has domains as their base types. */
+async function describeSelect(
+  client: Connection,
+  select: string,
+  staged: readonly { readonly name: string; readonly sqlType: string }[],
+): Promise<{ name: string; sqlType: string }[]> {
+  const nulls = staged.map(({ name, sqlType }) => `null::${sqlType} as ${quoteName(name)}`).join(', ');
+  const transformed = `with staging as (select ${nulls} limit 0), transformed as (${select}\n)`;
+  const { fields } = await client.query(`${transformed} select * from transformed limit 0`);
+  if (fields.length === 0) return [];
+  const declared = fields.map(({ name }, index) => `pg_typeof(transformed.${quoteName(name)})::oid as c${index}`);
+  const { rows } = await client.query<Record<string, number>>(
+    `${transformed} select ${declared.join(', ')} from (select) as one left join transformed on false`,
+  );
+  const types = await client.query<{ sqltype: string }>(
+    `select format_type(declared, case when declared = described then modifier end) as sqltype
+     from unnest($1::oid[], $2::oid[], $3::int[]) with ordinality as t (declared, described, modifier, nth) order by nth`,
+    [
+      fields.map((_, index) => rows[0]?.[`c${index}`]),
+      fields.map((field) => field.dataTypeID),
+      fields.map((field) => field.dataTypeModifier),
+    ],
+  );
+  return fields.map(({ name }, index) => ({ name, sqlType: types.rows[index]?.sqltype ?? 'text' }));
 }
 
 function matchTarget(pipeline: BoundPipeline, names: readonly string[], target: TargetTable, label: string): TargetColumn[] {

@@ -4,30 +4,20 @@
  */
 import { Context } from '@temporalio/activity';
 import type { Connection, Database } from '../connectors/postgres/database.ts';
-import { createBeside, whyNotSwapped } from '../connectors/postgres/swap.ts';
-import { inspectTarget, type TargetTable } from '../connectors/postgres/target-table.ts';
-import type { CursorWindow, PlannedPartition, Source, SourceDescription } from '../connectors/source.ts';
+import { createBeside } from '../connectors/postgres/swap.ts';
+import type { PlannedPartition, Source } from '../connectors/source.ts';
 import type { PlanSummary, RunRef } from '../contracts/run.ts';
 import type { PlanRunInput } from '../contracts/stages.ts';
 import { PermanentError, TransientError } from '../errors.ts';
-import { readWatermark } from '../ledger/commits.ts';
 import { endingBlockers } from '../ledger/fence.ts';
 import { createStagingOf } from '../ledger/landing.ts';
 import { migrateLedger } from '../ledger/migrations.ts';
-import {
-  insertPartitions,
-  insertRun,
-  type PlannedSwap,
-  type RunPlan,
-  readNewestPlan,
-  readRun,
-  type StoredRun,
-  updatePlan,
-} from '../ledger/run-plan.ts';
+import { insertPartitions, insertRun, type RunPlan, readNewestPlan, readRun, type StoredRun, updatePlan } from '../ledger/run-plan.ts';
 import { resumeRun } from '../ledger/runs.ts';
-import { besideTable, createStaging, stagingTable } from '../ledger/staging.ts';
+import { besideTable } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
-import { readColumns, requireTypesFit, stagedColumns, transformedColumns } from './columns.ts';
+import { transformedColumns } from './columns.ts';
+import { decidePlan } from './decide-plan.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
 import { faultPoint } from './fault-points.ts';
@@ -78,17 +68,7 @@ async function makePlan(
   source: Source,
 ): Promise<PlanSummary> {
   const signal = Context.current().cancellationSignal;
-  const [target, description] = await Promise.all([inspectTarget(database, pipeline.target), source.describe(signal)]);
-  const window = await nextWindow(database, pipeline, source, description, signal);
-  const read = readColumns(pipeline, description);
-  const staged = stagedColumns(pipeline, description, target, database.label);
-  await requireTypesFit(database, pipeline, description, staged);
-  const schema = pipeline.row?.columns ?? [];
-  // A row function, or a refinement of the whole row, wants to see each row.
-  const transfer =
-    pipeline.rowFunction || pipeline.row?.uncompiled
-      ? ('records' as const)
-      : await source.chooseTransfer({ columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema });
+  const { target, description, window, read, staged, choice, distinctKeys, beside } = await decidePlan(database, pipeline, source, signal);
 
   const plan = await database.transaction(
     async (client) => {
@@ -96,12 +76,13 @@ async function makePlan(
         params: run.params,
         source: description.label,
         target: `${database.label} table ${pipeline.target.table}`,
-        transfer,
+        transfer: choice.transfer,
         commit: pipeline.commit,
         read,
         staged,
         loaded: staged,
-        beside: await planSwap(client, pipeline, target),
+        distinctKeys,
+        beside,
         window,
         rowsExpected: null,
         partitions: 0,
@@ -110,11 +91,7 @@ async function makePlan(
       const first = await endingBlockers(database, client, () => insertRun(client, { runKey: run.key, ...run, plan }));
       if (!first) return null;
       const transformed = pipeline.sqlTransform !== null;
-      if (transformed) {
-        await createStaging(client, stagingTable(run.key), staged);
-        plan = { ...plan, loaded: await transformedColumns(client, run.key, pipeline, staged, target, database) };
-      }
-      const { beside } = plan;
+      if (transformed) plan = { ...plan, loaded: await transformedColumns(client, pipeline, staged, target, database) };
       if (beside) await createBeside(client, { table: besideTable(run.key), ...beside }, pipeline.target, plan.loaded);
       if (transformed || !beside) await createStagingOf(client, run.key, plan, { transformed });
       const empty = window !== null && window.high === null;
@@ -131,13 +108,6 @@ async function makePlan(
   const twin = await readRun(database, run.key);
   if (!twin) throw new TransientError('Unexpected', `Run ${run.key} was planned by another attempt and is gone again.`);
   return summarize(dependencies, pipeline, { ...run, fingerprint: twin.fingerprint }, twin.plan);
-}
-
-/** Null where the rows go through staging. */
-async function planSwap(client: Connection, pipeline: BoundPipeline, target: TargetTable): Promise<PlannedSwap | null> {
-  // What is committed first would be in the way of what comes after.
-  if (pipeline.commit === 'partition') return null;
-  return (await whyNotSwapped(client, pipeline.target, target.oid)) === null ? { replaces: target.oid } : null;
 }
 
 async function resume(
@@ -179,26 +149,6 @@ function summarize(dependencies: Dependencies, pipeline: BoundPipeline, run: Run
     description: `${plan.source} to ${plan.target}`,
     ...(span === undefined ? {} : { window: span }),
   };
-}
-
-async function nextWindow(
-  database: Database,
-  pipeline: BoundPipeline,
-  source: Source,
-  description: SourceDescription,
-  signal: AbortSignal,
-): Promise<CursorWindow | null> {
-  if (!pipeline.incremental) return null;
-  if (!source.nextWindow) throw new PermanentError('InvalidDefinition', `A ${source.kind} source has no cursor to go on from.`);
-  if (description.key.length === 0) {
-    throw new PermanentError(
-      'InvalidDefinition',
-      `${description.label} has no key: rows with the same cursor could not be told apart. Give the source a key.`,
-    );
-  }
-  const { cursor, lag } = pipeline.incremental;
-  const low = await readWatermark(database, pipeline.name);
-  return await source.nextWindow(cursor, description.key, low, lag, signal);
 }
 
 async function storePartitions(

@@ -34,7 +34,7 @@ export async function moveUnfitRows(client: Connection, request: UnfitRowsReques
   await forgetQuarantineFoundInStaging(client, run.key, partition);
 
   const found: FoundRow[] = [];
-  const required = plan.loaded.filter((column) => column.notNull).map((column) => column.name);
+  const required = plan.loaded.filter((column) => column.notNull && !column.neverNull).map((column) => column.name);
   if (required.length > 0) {
     const isNull = required.map((name) => `s.${quoteName(name)} is null`);
     const firstNull = required.map((name, nth) => `when ${isNull[nth]} then ${quoteText(name)}`);
@@ -46,7 +46,7 @@ export async function moveUnfitRows(client: Connection, request: UnfitRowsReques
   }
 
   const key = pipeline.target.key;
-  if (key && key.length > 0) {
+  if (key && key.length > 0 && !plan.distinctKeys) {
     const names = columnList(key.map((name) => ({ name })));
     const twice = await client.query(`select 1 from ${table} where ${only} group by ${names} having count(*) > 1 limit 1`);
     if (twice.rowCount) {

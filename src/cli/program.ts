@@ -93,6 +93,14 @@ export function createProgram(onEnd: OnEnd): Command {
     return (await import('./commands/pipelines.ts')).pipelinesCommand(session);
   });
 
+  command<import('./commands/explain.ts').ExplainOptions>(
+    'explain <PIPELINE>',
+    'says what a run would do and where, without running it',
+    async (session, [pipeline = ''], options) => {
+      return (await import('./commands/explain.ts')).explainCommand(session, pipeline, options);
+    },
+  ).addOption(paramOption());
+
   command('doctor', 'says what is reachable, and how to get what is missing', async (session) => {
     return (await import('./commands/doctor.ts')).doctorCommand(session);
   });

@@ -1,6 +1,7 @@
 /** What the ledger knows of a run, for `sluice show`. */
 import { Database } from '../connectors/postgres/database.ts';
 import type { QuarantineReason } from '../contracts/run.ts';
+import { hasLedger } from '../ledger/migrations.ts';
 import { quarantineReasons } from '../ledger/quarantine.ts';
 import { readNewestPlan } from '../ledger/run-plan.ts';
 
@@ -37,8 +38,7 @@ const COLLECTED = { chunks: null, rowsRead: null, attempts: null };
 export async function readLedgerRun(databaseUrl: string, runKey: string): Promise<LedgerRun | null> {
   const database = new Database('target', databaseUrl, { max: 1 });
   try {
-    const [ready] = await database.query<{ ready: boolean }>(`select to_regclass('sluice.runs') is not null as ready`);
-    const run = ready?.ready ? await readNewestPlan(database, runKey) : null;
+    const run = (await hasLedger(database)) ? await readNewestPlan(database, runKey) : null;
     if (!run) return null;
     const [ended] = await database.query<{ reason: string | null }>('select reason from sluice.runs where run_key = $1', [run.runKey]);
     const partitions = await database.query<LedgerPartition & { of_status: string }>(

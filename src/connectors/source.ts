@@ -24,6 +24,8 @@ export interface SourceDescription {
   readonly sampled?: boolean;
   /** Columns of the key by which the source can be read in order; empty where there is none. */
   readonly key: readonly string[];
+  /** The system itself keeps that key unique and not null, and rows are read in its order. */
+  readonly keyIsUnique?: boolean;
 }
 
 /** How the rows of a run are divided. Made by the functions of `pipeline/partition-by.ts`. */
@@ -159,11 +161,35 @@ export interface TransferRequest {
   readonly schema: readonly ColumnType[];
 }
 
+/** How a transfer was chosen, for people. */
+export interface TransferChoice {
+  readonly transfer: Transfer;
+  /** Why the rows do not travel faster; null where this is the fastest way there is. */
+  readonly because: string | null;
+  /** Columns of the row schema that are looked at on the way; the types of the others say all. */
+  readonly checked: readonly string[];
+}
+
 /** The next chunk as bytes for COPY, with the columns as staging has them and the checks to apply on the way. */
 export interface CopyRequest extends Omit<ChunkRequest, 'columns'>, TransferRequest {
   readonly transfer: Transfer;
   /** The rows go where there is a column `_sluice_position`: a source that numbers its records gives it first. @default true */
   readonly withPosition?: boolean | undefined;
+}
+
+export interface TotalsRequest {
+  readonly partitions: readonly PlannedPartition[];
+  /** Columns to add up, of types that add up exactly: integers, numeric. */
+  readonly columns: readonly string[];
+  readonly window: CursorWindow | null;
+  readonly signal: AbortSignal;
+}
+
+/** What the source has in some partitions, at the moment. */
+export interface SourceTotals {
+  readonly rows: number;
+  /** The sum of each column asked for, in their order, as PostgreSQL's text of a number; null where there is no value. */
+  readonly sums: readonly (string | null)[];
 }
 
 export interface Source {
@@ -174,6 +200,8 @@ export interface Source {
   plan(request: PlanRequest): AsyncIterable<PlannedPartition>;
   /** The fastest way in which this source can give the rows so that the row schema's verdict on each is kept. */
   chooseTransfer(request: TransferRequest): Promise<Transfer>;
+  /** The same choice with its reasons; for sources that have a choice. */
+  explainTransfer?(request: TransferRequest): Promise<TransferChoice>;
   /**
    * Checks that what the partition was planned on is still there (size and time of files, history of a server).
    * @throws PermanentError `SourceChanged`
@@ -185,6 +213,8 @@ export interface Source {
   readCopy?(request: CopyRequest): Promise<CopyChunk>;
   /** Records at these positions of a partition, as received, for the quarantine of duplicates found later. */
   readAt?(partition: PlannedPartition, positions: readonly number[]): Promise<Map<number, Buffer>>;
+  /** Counts the rows of these partitions and adds columns up, as the source is now. For sources that can do so by themselves. */
+  totals?(request: TotalsRequest): Promise<SourceTotals>;
   /** For incremental pipelines: the window of the next run after `low`. Stops below the oldest transaction still open. */
   nextWindow?(
     cursor: string,

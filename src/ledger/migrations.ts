@@ -137,6 +137,12 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
+/** Whether a run has ever been planned in this database. */
+export async function hasLedger(database: Pick<Database, 'query'>): Promise<boolean> {
+  const [row] = await database.query<{ there: boolean }>(`select to_regclass('${LEDGER_SCHEMA}.runs') is not null as there`);
+  return row?.there ?? false;
+}
+
 /**
  * Brings the ledger to this version. May be called any number of times and by any number of workers at once.
  *

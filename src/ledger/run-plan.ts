@@ -10,6 +10,8 @@ export interface PlannedColumn {
   readonly sqlType: string;
   readonly notNull: boolean;
   readonly enumLabels: readonly string[] | null;
+  /** No value that is extracted can be null: nobody has to look. */
+  readonly neverNull?: boolean;
 }
 
 export interface RunPlan {
@@ -24,6 +26,8 @@ export interface RunPlan {
   readonly staged: readonly PlannedColumn[];
   /** Columns that reach the target. */
   readonly loaded: readonly PlannedColumn[];
+  /** No two extracted rows can have the same key of the target: nobody has to look. */
+  readonly distinctKeys?: boolean;
   /** The rows are built beside the target and swapped in; null where they go through staging. */
   readonly beside?: PlannedSwap | null;
   /** The source gives positions of its records. */
@@ -98,6 +102,15 @@ export async function readPartition(database: Database, runKey: string, partitio
 /** The same inside a transaction. */
 export async function readPartitionOn(client: Connection, runKey: string, partition: number): Promise<PlannedPartition> {
   return requirePartition((await client.query<{ plan: PlannedPartition }>(PARTITION_PLAN, [runKey, partition])).rows, runKey, partition);
+}
+
+/** One partition, or all of a run. */
+export async function readPlannedPartitions(database: Database, runKey: string, partition: number | null): Promise<PlannedPartition[]> {
+  const rows = await database.query<{ plan: PlannedPartition }>(
+    'select plan from sluice.partitions where run_key = $1 and ($2::int is null or partition = $2) order by partition',
+    [runKey, partition],
+  );
+  return rows.map((row) => row.plan);
 }
 
 const PARTITION_PLAN = 'select plan from sluice.partitions where run_key = $1 and partition = $2';

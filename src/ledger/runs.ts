@@ -82,6 +82,21 @@ export async function endedTotals(database: Database, runKey: string): Promise<u
   return row?.totals ?? null;
 }
 
+/** What the last other run of a pipeline that succeeded has loaded; null where there is none. */
+export async function readLastRowsLoaded(
+  client: Pick<Connection, 'query'>,
+  pipeline: string,
+  otherThan: string,
+): Promise<{ runKey: string; rowsLoaded: number } | null> {
+  const { rows } = await client.query<{ run_key: string; loaded: string }>(
+    `select run_key, totals ->> 'rowsLoaded' as loaded from sluice.runs
+     where pipeline = $1 and run_key <> $2 and status = 'succeeded' order by planned_at desc limit 1`,
+    [pipeline, otherThan],
+  );
+  const [row] = rows;
+  return row ? { runKey: row.run_key, rowsLoaded: Number(row.loaded) } : null;
+}
+
 /**
  * A run that ended without success goes on. Units whose rows a check or the target refused are forgotten, to be extracted again: whoever
  * retries has mended the rows, or what refused them. Where the staging is gone (cancelled, or collected by `sluice clean`), all that is not

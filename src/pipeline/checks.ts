@@ -1,4 +1,5 @@
 /** Table checks: questions about all rows of a unit (the run, or a partition) that must be answered before it is committed. */
+import type { DefinitionError } from '../errors.ts';
 
 export interface SqlCheck {
   readonly kind: 'sql';
@@ -14,7 +15,31 @@ export interface RowCountCheck {
   readonly max?: number | undefined;
 }
 
-export type Check = SqlCheck | RowCountCheck;
+export interface UniqueCheck {
+  readonly kind: 'unique';
+  readonly name: string;
+  readonly columns: readonly string[];
+}
+
+export interface RowsMatchSourceCheck {
+  readonly kind: 'rowsMatchSource';
+  readonly name: string;
+}
+
+export interface SumsMatchSourceCheck {
+  readonly kind: 'sumsMatchSource';
+  readonly name: string;
+  readonly columns: readonly string[];
+}
+
+export interface NotFewerThanCheck {
+  readonly kind: 'notFewerThan';
+  readonly name: string;
+  /** `'90%'` */
+  readonly share: string;
+}
+
+export type Check = SqlCheck | RowCountCheck | UniqueCheck | RowsMatchSourceCheck | SumsMatchSourceCheck | NotFewerThanCheck;
 
 /**
  * A check in SQL: it fails when the SELECT returns rows, and shows some of them.
@@ -26,3 +51,93 @@ export const noRows = (name: string, sql: string): SqlCheck => ({ kind: 'sql', n
 
 /** The unit has at least `min` and at most `max` rows to load. */
 export const rowCount = (bounds: { min?: number; max?: number }): RowCountCheck => ({ kind: 'rowCount', name: 'rowCount', ...bounds });
+
+/**
+ * No two rows of the unit have the same values in these columns. As in a unique constraint, rows with a null in one of them are not compared.
+ *
+ * @example
+ * unique('region', 'order_number')
+ */
+export const unique = (...columns: readonly string[]): UniqueCheck => ({ kind: 'unique', name: `unique(${columns.join(', ')})`, columns });
+
+/**
+ * As many rows were read as the source has in the unit's partitions when the check runs, and each of them was staged, put into quarantine,
+ * or dropped by the row function. For PostgreSQL and Parquet sources. A source that is written to meanwhile makes it fail.
+ */
+export const rowsMatchSource = (): RowsMatchSourceCheck => ({ kind: 'rowsMatchSource', name: 'rowsMatchSource' });
+
+/**
+ * The sums of these columns in staging and quarantine are those of the source when the check runs. The columns are of types that add up
+ * exactly (integers, numeric). For PostgreSQL and Parquet sources. A source that is written to meanwhile makes it fail, and so does a row
+ * function that drops rows or changes these columns.
+ *
+ * @example
+ * sumsMatchSource('amount', 'quantity')
+ */
+export const sumsMatchSource = (...columns: readonly string[]): SumsMatchSourceCheck => ({
+  kind: 'sumsMatchSource',
+  name: `sumsMatchSource(${columns.join(', ')})`,
+  columns,
+});
+
+/**
+ * The run has at least this share of the rows that the pipeline's last successful run loaded. The first run passes. Only for pipelines that
+ * commit by run.
+ *
+ * @example
+ * notFewerThan('90%')
+ */
+export const notFewerThan = (share: `${number}%`): NotFewerThanCheck => ({ kind: 'notFewerThan', name: `notFewerThan(${share})`, share });
+
+/** What a check may be held against when the pipeline is defined. */
+export interface CheckedPipeline {
+  readonly checks: readonly Check[];
+  readonly commit: 'run' | 'partition';
+  readonly source: { readonly kind: string };
+  /** Columns staged and loaded; null where only the source knows. */
+  readonly staged: readonly string[] | null;
+  readonly loaded: readonly string[] | null;
+}
+
+/** Sources that count and add up by themselves; of others every record would have to be read again. */
+const COUNTING_SOURCES: readonly string[] = ['postgres', 'parquet'];
+
+/** @throws DefinitionError naming the check */
+export function requireSoundChecks(pipeline: CheckedPipeline, fail: (message: string) => DefinitionError): void {
+  for (const check of pipeline.checks) {
+    const wrong = mistakeIn(check, pipeline);
+    if (wrong !== null) throw fail(`${check.name}: ${wrong}`);
+  }
+}
+
+function mistakeIn(check: Check, { commit, source, staged, loaded }: CheckedPipeline): string | null {
+  switch (check.kind) {
+    case 'sql':
+      return null;
+    case 'rowCount':
+      return check.min === undefined && check.max === undefined ? 'needs min or max' : null;
+    case 'unique':
+      return columnsMistake(check.columns, loaded, 'loaded');
+    case 'rowsMatchSource':
+    case 'sumsMatchSource':
+      if (!COUNTING_SOURCES.includes(source.kind)) {
+        return `a ${source.kind} source cannot count or add up its rows without reading all of them again. Compare with what is known of the files: rowCount, or noRows over staging.`;
+      }
+      return check.kind === 'sumsMatchSource' ? columnsMistake(check.columns, staged, 'staged') : null;
+    case 'notFewerThan':
+      if (shareOf(check) === null) return `"${check.share}" is not a share such as '90%'`;
+      return commit === 'partition' ? 'compares whole runs, and this pipeline commits each partition by itself. Commit by run.' : null;
+  }
+}
+
+function columnsMistake(columns: readonly string[], known: readonly string[] | null, what: string): string | null {
+  if (columns.length === 0) return 'names no column';
+  const missing = known === null ? undefined : columns.find((name) => !known.includes(name));
+  return missing === undefined ? null : `column "${missing}" is not ${what}; there are: ${known?.join(', ')}.`;
+}
+
+/** `'90%'` as 0.9; null where it is no share. */
+export function shareOf(check: NotFewerThanCheck): number | null {
+  const percent = /^(\d+(?:\.\d+)?)%$/.exec(check.share)?.[1];
+  return percent === undefined ? null : Number(percent) / 100;
+}

@@ -5,7 +5,7 @@ import type { Partitioning } from '../connectors/source.ts';
 import { DefinitionError } from '../errors.ts';
 import { compileRowSchema } from '../validation/compile.ts';
 import type { RowSchema } from '../validation/row-schema.ts';
-import type { Check } from './checks.ts';
+import { type Check, requireSoundChecks } from './checks.ts';
 import type { SqlTransform } from './sql.ts';
 
 /** A value, or a function that makes it of the run's parameters. */
@@ -129,9 +129,6 @@ export function definePipeline<
   const concurrency = atLeastOne(options.concurrency ?? DEFAULT_CONCURRENCY, () => at('concurrency', 'is a whole number of at least 1'));
   const tolerate = parseTolerance(options.tolerate?.quarantined ?? 0, (message) => at('tolerate.quarantined', message));
   if (options.incremental && !options.incremental.cursor) throw at('incremental.cursor', 'names the column that grows.');
-  for (const check of options.checks ?? []) {
-    if (check.kind === 'rowCount' && check.min === undefined && check.max === undefined) throw at('checks', 'rowCount needs min or max');
-  }
 
   const pipeline: Omit<Pipeline, 'bind'> = {
     kind: 'sluice.pipeline',
@@ -166,6 +163,8 @@ export function definePipeline<
     const partitionBy = options.partitionBy === undefined ? defaultPartitioning(source.data) : resolve(options.partitionBy, params);
     const bound: BoundPipeline = { ...pipeline, params, source: source.data, target: target.data, partitionBy };
     requireKnownColumns(bound, at);
+    const staged = stagedSchema(bound)?.columns.map((column) => column.name) ?? null;
+    requireSoundChecks({ ...bound, staged, loaded: loadedColumns(bound) }, (message) => at('checks', message));
     return bound;
   };
 

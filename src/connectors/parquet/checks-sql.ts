@@ -2,6 +2,7 @@
 import { EXPECTED, UNSAFE_INTEGER } from '../../validation/convert.ts';
 import { MISSING, NULL_NOT_ALLOWED, reasonOfCheck } from '../../validation/reasons.ts';
 import type { ColumnCheck, ColumnType } from '../../validation/row-schema.ts';
+import { NeedsRecords } from '../needs-records.ts';
 import { quoteLiteral } from './sql.ts';
 import type { DuckType } from './types.ts';
 
@@ -19,21 +20,22 @@ const SAFE = Number.MAX_SAFE_INTEGER;
 const DATE_RANGE_US = 8_640_000_000_000_000_000n;
 
 /**
- * The faults of a column in the order of the row parser's checks, or null where only zod itself can judge its values.
+ * The faults of a column in the order of the row parser's checks, or why its values are judged row by row.
  * @param ref the column as an expression of SQL; null where the file lacks the column
  */
-export function columnFaults(column: ColumnType, found: { readonly ref: string; readonly type: DuckType } | null): Fault[] | null {
-  if (column.uncompiled !== null) return null;
+export function columnFaults(column: ColumnType, found: { readonly ref: string; readonly type: DuckType } | null): Fault[] | NeedsRecords {
+  const needed = (because: string) => new NeedsRecords(`column "${column.name}": ${because}`);
+  if (column.uncompiled !== null) return needed(column.uncompiled);
   const fault = ([when, reason]: Condition): Fault => ({ column: column.name, when, reason });
   if (!found) return column.optional ? [] : [fault(['true', MISSING])];
   const { ref, type } = found;
   const conditions: Condition[] = column.nullable || column.optional ? [] : [[`${ref} IS NULL`, NULL_NOT_ALLOWED]];
   const ofType = typeFaults(column.type, type, ref);
-  if (!ofType) return null;
+  if (!ofType) return needed(`${type.sql} as ${column.type} is checked in records only`);
   conditions.push(...ofType);
   for (const check of column.checks) {
     const when = failsCheck(check, column, type, ref);
-    if (when === null) return null;
+    if (when === null) return needed(`"${reasonOfCheck(check)}" is checked in records only`);
     conditions.push([when, reasonOfCheck(check)]);
   }
   return conditions.map(fault);

@@ -138,7 +138,7 @@ async function findRows(
 }
 
 /** The partition's condition in this file; null where every row in its bounds belongs to it. */
-function condition(request: CutRequest, bounds: FileBounds, columns: Columns): string | null {
+export function condition(request: Pick<CutRequest, 'filter'>, bounds: FileBounds, columns: Columns): string | null {
   if (bounds.rows === bounds.to - bounds.from) return null;
   return filterSql(request.filter, 'column' in request.filter ? columnRef(columns, request.filter.column) : null);
 }

@@ -1,6 +1,7 @@
 /** A chunk as CSV for `COPY ... FROM STDIN`, written by DuckDB, and the rows that do not go to staging. */
 import { open, rm } from 'node:fs/promises';
 import { PermanentError } from '../../errors.ts';
+import { NeedsRecords } from '../needs-records.ts';
 import type { CopyChunk, CopyRequest, RejectedRow, TransferRequest } from '../source.ts';
 import { recordPosition } from './bounds.ts';
 import { type Cut, cutPieces, type Segment, whereSql } from './chunk.ts';
@@ -59,7 +60,8 @@ export function copyChunk(cut: Cut, request: Pick<CopyRequest, 'columns' | 'sche
 function rowsAsText(request: TransferRequest, segments: readonly Segment[]): RowSql {
   const [first] = segments;
   const row = first && rowSql(request, first.columns);
-  if (!row) throw new PermanentError('UnsuitableTransfer', `The rows of "${first?.path}" must be looked at one by one. Start a new run.`);
+  if (!row || row instanceof NeedsRecords)
+    throw new PermanentError('UnsuitableTransfer', `The rows of "${first?.path}" must be looked at one by one. Start a new run.`);
   return row;
 }
 

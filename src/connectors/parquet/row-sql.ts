@@ -1,4 +1,5 @@
 /** What is made of the rows of one kind of file: the text of the good ones, and the faults that make a row bad. */
+import { NeedsRecords } from '../needs-records.ts';
 import type { TransferRequest } from '../source.ts';
 import { columnFaults, type Fault } from './checks-sql.ts';
 import { type Columns, columnRef } from './file-info.ts';
@@ -12,13 +13,13 @@ export interface RowSql {
 }
 
 /**
- * @returns null where the row schema cannot be judged in SQL, or staging might not get exactly what the source has
+ * @returns why not, where the row schema cannot be judged in SQL, or staging might not get exactly what the source has
  */
-export function rowSql(request: TransferRequest, columns: Columns): RowSql | null {
+export function rowSql(request: TransferRequest, columns: Columns): RowSql | NeedsRecords {
   const faults: Fault[] = [];
   for (const column of request.schema) {
     const found = columnFaults(column, columnRef(columns, column.name));
-    if (!found) return null;
+    if (found instanceof NeedsRecords) return found;
     faults.push(...found);
   }
   const values: string[] = [];
@@ -30,7 +31,7 @@ export function rowSql(request: TransferRequest, columns: Columns): RowSql | nul
     }
     const wanted = request.schema.find((each) => each.name === name)?.type;
     const text = stagingText(name, column.type, column.ref, sqlType, wanted === 'int');
-    if (!text) return null;
+    if (!text) return new NeedsRecords(`column "${name}": ${column.type.sql} goes into ${sqlType} row by row only`);
     values.push(text.sql);
     faults.push(...text.faults);
   }

@@ -1,6 +1,7 @@
 /** Parquet files as a source, read by DuckDB in this process. */
 import type { ColumnType } from '../../validation/row-schema.ts';
 import { findFiles, type PlannedFile, requireUnchanged } from '../files.ts';
+import { NeedsRecords } from '../needs-records.ts';
 import type {
   ChunkRequest,
   CopyChunk,
@@ -10,7 +11,10 @@ import type {
   Source,
   SourceDescription,
   SourceRecord,
+  SourceTotals,
+  TotalsRequest,
   Transfer,
+  TransferChoice,
   TransferRequest,
 } from '../source.ts';
 import { boundsOf, placeOfRecord, positionOf } from './bounds.ts';
@@ -21,6 +25,7 @@ import { describeColumns, fileColumns } from './file-info.ts';
 import { planPartitions } from './plan.ts';
 import { readSegments } from './records.ts';
 import { rowSql } from './row-sql.ts';
+import { sourceTotals } from './totals.ts';
 
 /**
  * A source of Parquet files.
@@ -62,10 +67,19 @@ class ParquetSource implements Source {
   }
 
   async chooseTransfer(request: TransferRequest): Promise<Transfer> {
+    return (await this.explainTransfer(request)).transfer;
+  }
+
+  async explainTransfer(request: TransferRequest): Promise<TransferChoice> {
+    const checked = new Set<string>();
     for (const file of await this.#findFiles()) {
-      if (!rowSql(request, await fileColumns(file))) return 'records';
+      const row = rowSql(request, await fileColumns(file));
+      if (row instanceof NeedsRecords) {
+        return { transfer: 'records', because: row.because, checked: request.schema.map((column) => column.name) };
+      }
+      for (const { column } of row.faults) checked.add(column);
     }
-    return 'csv';
+    return { transfer: 'csv', because: null, checked: [...checked] };
   }
 
   async verify(partition: PlannedPartition): Promise<void> {
@@ -82,6 +96,10 @@ class ParquetSource implements Source {
   async readCopy(request: CopyRequest): Promise<CopyChunk> {
     const names = request.columns.map(({ name }) => name);
     return copyChunk(await this.#cut(request, names), request);
+  }
+
+  async totals(request: TotalsRequest): Promise<SourceTotals> {
+    return await sourceTotals(request);
   }
 
   async readAt(partition: PlannedPartition, positions: readonly number[]): Promise<Map<number, Buffer>> {

@@ -6,6 +6,7 @@ import { compileChecks, type Judge } from '../../validation/check.ts';
 import { conversion, EXPECTED, Refusal, UNSAFE_INTEGER } from '../../validation/convert.ts';
 import { NULL_NOT_ALLOWED, reasonOfCheck } from '../../validation/reasons.ts';
 import type { ColumnType } from '../../validation/row-schema.ts';
+import { NeedsRecords } from '../needs-records.ts';
 import type { TransferRequest } from '../source.ts';
 import { decoderNamed, decoderOf, EPOCH_DAYS, type TextDecoder } from './binary-values.ts';
 import { columnOf, type Relation } from './relation.ts';
@@ -28,14 +29,6 @@ export interface BinaryChecks {
   readonly looks: readonly ColumnLook[];
   /** For the record of a row that is refused: all columns of the bytes. */
   readonly columns: readonly { readonly name: string; readonly decode: TextDecoder }[];
-}
-
-/** The checks cannot be made on the bytes. */
-export class NeedsRecords {
-  readonly because: string;
-  constructor(because: string) {
-    this.because = because;
-  }
 }
 
 /**

@@ -1,7 +1,8 @@
 /** A chunk as the bytes of a COPY, untouched, or with the row schema's checks made on the way. */
 import { PermanentError } from '../../errors.ts';
+import { NeedsRecords } from '../needs-records.ts';
 import type { ChunkEnd, CopyChunk, CopyRequest, RejectedRow } from '../source.ts';
-import { type BinaryChecks, NeedsRecords, planBinaryChecks } from './binary-checks.ts';
+import { type BinaryChecks, planBinaryChecks } from './binary-checks.ts';
 import { checkBinaryRows } from './binary-rows.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { type Database, quoteName } from './database.ts';

@@ -1,4 +1,5 @@
 /** PostgreSQL as a source: a table, a view or a query. */
+import { NeedsRecords } from '../needs-records.ts';
 import type {
   ChunkRequest,
   CopyChunk,
@@ -9,10 +10,13 @@ import type {
   RecordChunk,
   Source,
   SourceDescription,
+  SourceTotals,
+  TotalsRequest,
   Transfer,
+  TransferChoice,
   TransferRequest,
 } from '../source.ts';
-import { NeedsRecords, planBinaryChecks } from './binary-checks.ts';
+import { planBinaryChecks } from './binary-checks.ts';
 import { copyChunk, type Opening } from './chunk-copy.ts';
 import { recordChunk } from './chunk-records.ts';
 import { orderColumns } from './conditions.ts';
@@ -23,6 +27,7 @@ import { NextChunks } from './next-chunk.ts';
 import { planPartitions } from './partitions.ts';
 import { ReadTransaction, reading } from './read-transaction.ts';
 import { columnOf, type Relation, readRelation, requireReadable } from './relation.ts';
+import { sourceTotals } from './totals.ts';
 import { binaryFit } from './types.ts';
 
 /**
@@ -60,6 +65,7 @@ class PostgresSource implements Source {
       label: this.#label,
       columns: columns.map(({ name, sqlType, notNull }) => ({ name, sqlType, nullable: !notNull })),
       key: relation.key,
+      keyIsUnique: this.#config.key === undefined && relation.key.length > 0,
     };
   }
 
@@ -78,18 +84,24 @@ class PostgresSource implements Source {
     }
   }
 
+  async chooseTransfer(request: TransferRequest): Promise<Transfer> {
+    return (await this.explainTransfer(request)).transfer;
+  }
+
   /**
    * `binary` where every column fits and the row schema can be checked on the bytes; else `text`, if no row has to be looked at; else
    * `records`.
    */
-  async chooseTransfer(request: TransferRequest): Promise<Transfer> {
+  async explainTransfer(request: TransferRequest): Promise<TransferChoice> {
     const relation = await this.#relation(new AbortController().signal);
     const where = this.#database.label;
+    const all = request.schema.map((column) => column.name);
     const checks = planBinaryChecks(relation, request, where);
-    if (checks instanceof NeedsRecords) return 'records';
-    const fits = request.columns.every(({ name, sqlType }) => binaryFit(columnOf(relation, name, where), sqlType) !== 'no');
-    if (fits) return 'binary';
-    return checks ? 'records' : 'text';
+    if (checks instanceof NeedsRecords) return { transfer: 'records', because: checks.because, checked: all };
+    const misfit = request.columns.find(({ name, sqlType }) => binaryFit(columnOf(relation, name, where), sqlType) === 'no');
+    if (!misfit) return { transfer: 'binary', because: null, checked: checks?.looks.map((look) => look.name) ?? [] };
+    const because = `column "${misfit.name}": ${columnOf(relation, misfit.name, where).sqlType} does not go into ${misfit.sqlType} as bytes`;
+    return checks ? { transfer: 'records', because, checked: all } : { transfer: 'text', because, checked: [] };
   }
 
   /** Each chunk is a snapshot of its own and looks the table up; here one statement asks whether it is there. */
@@ -109,6 +121,10 @@ class PostgresSource implements Source {
 
   async readRecords(request: ChunkRequest): Promise<RecordChunk> {
     return recordChunk(this.#opening, request);
+  }
+
+  async totals(request: TotalsRequest): Promise<SourceTotals> {
+    return await sourceTotals(this.#opening, request);
   }
 
   async nextWindow(

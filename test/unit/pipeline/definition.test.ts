@@ -1,4 +1,16 @@
-import { csv, definePipeline, keyRange, month, parquet, postgres, rowCount } from 'sluice';
+import {
+  csv,
+  definePipeline,
+  keyRange,
+  month,
+  notFewerThan,
+  parquet,
+  postgres,
+  rowCount,
+  rowsMatchSource,
+  sumsMatchSource,
+  unique,
+} from 'sluice';
 import { z } from 'zod';
 
 const row = z.object({ id: z.int(), day: z.date(), name: z.string() });
@@ -87,7 +99,41 @@ describe('a pipeline with a mistake is refused, naming the place', () => {
     [
       'a row count without bounds',
       () => definePipeline({ name: 'p', source, target, checks: [rowCount({})] }),
-      /checks: rowCount needs min or max/,
+      /checks: rowCount: needs min or max/,
+    ],
+    [
+      'a file of lines that cannot be counted by itself',
+      () => definePipeline({ name: 'p', source: csv({ files: 'a.csv' }), row, target, checks: [rowsMatchSource()] }),
+      /checks: rowsMatchSource: a csv source cannot count or add up its rows/,
+    ],
+    [
+      'a sum of a column that is not staged',
+      () => definePipeline({ name: 'p', source, row, target, checks: [sumsMatchSource('amount')] }),
+      /checks: sumsMatchSource\(amount\): column "amount" is not staged; there are: id, day, name\./,
+    ],
+    [
+      'unique without columns',
+      () => definePipeline({ name: 'p', source, row, target, checks: [unique()] }),
+      /checks: unique\(\): names no column/,
+    ],
+    [
+      'a share that is none',
+      () => definePipeline({ name: 'p', source, target, checks: [notFewerThan('90' as '90%')] }),
+      /checks: notFewerThan\(90\): "90" is not a share/,
+    ],
+    [
+      'a partition compared with a whole run',
+      () =>
+        definePipeline({
+          name: 'p',
+          source,
+          row,
+          partitionBy: month('day'),
+          commit: 'partition',
+          target: postgres({ table: 'copy', mode: 'replace', scope: 'partition' }),
+          checks: [notFewerThan('90%')],
+        }),
+      /checks: notFewerThan\(90%\): compares whole runs/,
     ],
   ];
 

@@ -1,0 +1,129 @@
+/** What a run would do: the part of planning that only reads. `planRun` freezes it, and `sluice explain` shows it. */
+import type { Database } from '../connectors/postgres/database.ts';
+import { whyNotSwapped } from '../connectors/postgres/swap.ts';
+import { inspectTarget, type TargetTable } from '../connectors/postgres/target-table.ts';
+import type { CursorWindow, Source, SourceDescription, TransferChoice } from '../connectors/source.ts';
+import { PermanentError } from '../errors.ts';
+import { readWatermark } from '../ledger/commits.ts';
+import { hasLedger } from '../ledger/migrations.ts';
+import type { PlannedColumn, PlannedSwap } from '../ledger/run-plan.ts';
+import type { BoundPipeline } from '../pipeline/definition.ts';
+import { readColumns, requireTypesFit, stagedColumns } from './columns.ts';
+import { summedColumns } from './source-totals.ts';
+
+export interface DecidedPlan {
+  readonly target: TargetTable;
+  readonly description: SourceDescription;
+  readonly window: CursorWindow | null;
+  readonly read: readonly string[];
+  readonly staged: readonly PlannedColumn[];
+  /** How the rows travel to staging, and why not faster. */
+  readonly choice: TransferChoice;
+  /** No two rows can have the same key of the target. */
+  readonly distinctKeys: boolean;
+  /** Set where the rows are built beside the target and swapped in. */
+  readonly beside: PlannedSwap | null;
+  /** Why they are not; null where they are. */
+  readonly whyNotSwapped: string | null;
+}
+
+/** @throws PermanentError where source, row schema and target do not fit one another */
+export async function decidePlan(database: Database, pipeline: BoundPipeline, source: Source, signal: AbortSignal): Promise<DecidedPlan> {
+  const [target, description] = await Promise.all([inspectTarget(database, pipeline.target), source.describe(signal)]);
+  const window = await nextWindow(database, pipeline, source, description, signal);
+  const read = readColumns(pipeline, description);
+  const typed = stagedColumns(pipeline, description, target, database.label);
+  const staged = typed.map((column) => ({ ...column, neverNull: isNeverNull(pipeline, description, column.name) }));
+  await requireTypesFit(database, pipeline, description, staged);
+  requireExactSums(pipeline, description, staged);
+  const choice = await chooseTransfer(pipeline, source, staged);
+  const whyNot = await whyStaged(database, pipeline, target);
+  const beside = whyNot === null ? { replaces: target.oid } : null;
+  const distinctKeys = keysAreDistinct(pipeline, description, staged, choice);
+  return { target, description, window, read, staged, choice, distinctKeys, beside, whyNotSwapped: whyNot };
+}
+
+/** The source says so, or the row schema has looked. */
+function isNeverNull({ row, rowFunction }: BoundPipeline, source: SourceDescription, name: string): boolean {
+  if (rowFunction) return false;
+  const column = row?.columns.find((each) => each.name === name);
+  if (column) return !column.nullable && !column.optional && column.uncompiled === null;
+  return source.columns.some((each) => each.name === name && !each.nullable);
+}
+
+/**
+ * A source that is read in the order of a unique key gives no key twice, as long as that key is the target's, arrives as it is, and decides
+ * which partition a row belongs to. (A row that is updated between two chunks is met again where they are read in another order.)
+ */
+function keysAreDistinct(
+  { target, partitionBy, incremental, rowFunction, sqlTransform }: BoundPipeline,
+  source: SourceDescription,
+  staged: readonly PlannedColumn[],
+  { transfer }: TransferChoice,
+): boolean {
+  const { key = [] } = target;
+  if (!source.keyIsUnique || rowFunction || sqlTransform || incremental || transfer !== 'binary') return false;
+  if ('column' in partitionBy && !source.key.includes(partitionBy.column)) return false;
+  if (!source.key.every((name) => key.includes(name))) return false;
+  return source.key.every((name) => {
+    const [from, to] = [source.columns, staged].map((columns) => columns.find((column) => column.name === name)?.sqlType);
+    return from !== undefined && from === to;
+  });
+}
+
+async function whyStaged(database: Database, pipeline: BoundPipeline, target: TargetTable): Promise<string | null> {
+  if (pipeline.commit === 'partition') return 'the pipeline commits by partition';
+  return await database.transaction((client) => whyNotSwapped(client, pipeline.target, target.oid), { readOnly: true });
+}
+
+async function chooseTransfer(pipeline: BoundPipeline, source: Source, staged: readonly PlannedColumn[]): Promise<TransferChoice> {
+  const schema = pipeline.row?.columns ?? [];
+  const checked = schema.map((column) => column.name);
+  if (pipeline.rowFunction) return { transfer: 'records', because: 'the row function wants to see each row', checked };
+  const whole = pipeline.row?.uncompiled ?? null;
+  if (whole !== null) return { transfer: 'records', because: `the row schema as a whole: ${whole}`, checked };
+  const request = { columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema };
+  if (source.explainTransfer) return await source.explainTransfer(request);
+  const transfer = await source.chooseTransfer(request);
+  return { transfer, because: transfer === 'records' ? `a ${source.kind} source is taken apart record by record` : null, checked };
+}
+
+async function nextWindow(
+  database: Database,
+  pipeline: BoundPipeline,
+  source: Source,
+  description: SourceDescription,
+  signal: AbortSignal,
+): Promise<CursorWindow | null> {
+  if (!pipeline.incremental) return null;
+  if (!source.nextWindow) throw new PermanentError('InvalidDefinition', `A ${source.kind} source has no cursor to go on from.`);
+  if (description.key.length === 0) {
+    throw new PermanentError(
+      'InvalidDefinition',
+      `${description.label} has no key: rows with the same cursor could not be told apart. Give the source a key.`,
+    );
+  }
+  const { cursor, lag } = pipeline.incremental;
+  const low = (await hasLedger(database)) ? await readWatermark(database, pipeline.name) : null;
+  return await source.nextWindow(cursor, description.key, low, lag, signal);
+}
+
+/** Types whose sum does not depend on the order in which it is made. */
+const EXACT = /^(smallint|integer|bigint|numeric)\b/;
+
+function requireExactSums(pipeline: BoundPipeline, source: SourceDescription, staged: readonly PlannedColumn[]): void {
+  for (const name of summedColumns(pipeline.checks)) {
+    const types = {
+      [`in ${source.label}`]: source.columns.find((column) => column.name === name)?.sqlType,
+      'where it is staged': staged.find((column) => column.name === name)?.sqlType,
+    };
+    for (const [where, type] of Object.entries(types)) {
+      if (type && EXACT.test(type)) continue;
+      throw new PermanentError(
+        'InvalidDefinition',
+        `${pipeline.name}: checks: sumsMatchSource: column "${name}" is ${type ?? 'missing'} ${where}, and only integers and numeric add up exactly. ` +
+          'Leave it out, or compare with noRows.',
+      );
+    }
+  }
+}
