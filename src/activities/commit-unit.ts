@@ -32,7 +32,9 @@ export function createCommitUnit(dependencies: Dependencies) {
       const done = await claimCommit(client, run.key, unit);
       if (done) return { status: 'committed', rowsLoaded: done.rowsLoaded, rowsChanged: done.rowsChanged };
       const transformed = await readTransform(client, run.key, unitName('transform', id));
-      if (!transformed?.checked || (await countRows(client, table, id)) !== transformed.rowsOut)
+      if (!transformed?.checked) throw new Undo({ status: 'incomplete', missing: 1 });
+      // What is inserted counts itself.
+      if (!plan.beside && pipeline.target.mode === 'upsert' && (await countRows(client, table, id)) !== transformed.rowsOut)
         throw new Undo({ status: 'incomplete', missing: 1 });
       if (plan.window?.high && !(await moveWatermark(client, run.pipeline, plan.window, run.key))) throw new Undo({ status: 'superseded' });
       await faultPoint('load:before-write', client);
@@ -53,6 +55,7 @@ export function createCommitUnit(dependencies: Dependencies) {
             },
             place,
           );
+      if (loaded.rowsLoaded !== rows) throw new Undo({ status: 'incomplete', missing: 1 });
       await recordCommit(client, { runKey: run.key, unit }, id, loaded);
       await faultPoint('load:before-commit', client);
       return { status: 'committed', ...loaded };
