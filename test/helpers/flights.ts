@@ -15,9 +15,18 @@ export interface Span {
   readonly to: string;
 }
 
+export interface FlightsOptions {
+  readonly span: Span;
+  readonly by?: 'day' | 'month';
+  readonly rowsInChunk: number;
+  readonly swap?: 'auto' | 'never';
+  /** More of the definition. */
+  readonly extra?: string;
+}
+
 /** The module of a pipeline that moves flights from Parquet into the table of its name. */
-export function flights(name: string, of: { span: Span; by?: 'day' | 'month'; rowsInChunk: number; extra?: string }): string {
-  const { span, by = 'day', rowsInChunk, extra = '' } = of;
+export function flights(name: string, of: FlightsOptions): string {
+  const { span, by = 'day', rowsInChunk, swap = 'auto', extra = '' } = of;
   return `
 import { ${by}, definePipeline, parquet, postgres } from 'sluice';
 import { z } from 'zod';
@@ -26,7 +35,7 @@ export default definePipeline({
   source: parquet({ files: '${FLIGHTS}' }),
   partitionBy: ${by}('date', { from: '${span.from}', to: '${span.to}' }),
   row: z.object({ date: z.date(), delay: z.int().min(-120), distance: z.int(), origin: z.string(), destination: z.string() }),
-  target: postgres({ table: '${name}', mode: 'replace', scope: 'partition' }),
+  target: postgres({ table: '${name}', mode: 'replace', scope: 'partition', swap: '${swap}' }),
   tolerate: { quarantined: '0.1%' },
   chunk: { rows: ${rowsInChunk} },
   ${extra}

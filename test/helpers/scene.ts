@@ -21,6 +21,8 @@ export interface Scene {
 export interface SceneOptions {
   readonly span?: Span;
   readonly rowsInChunk?: number;
+  /** never: the rows go through staging. @default auto: built beside the target, which is not there yet */
+  readonly swap?: 'auto' | 'never';
   /** More of the definition of the pipeline. */
   readonly extra?: string;
   /** Of the Temporal server. @default the shared one */
@@ -47,14 +49,14 @@ async function makeTemplate(span: Span, server: string | undefined): Promise<Tem
 
 /** A database of its own and the pipeline `flights`. */
 export async function scene(name: string, options: SceneOptions = {}): Promise<Scene> {
-  const { span = FOUR_DAYS, rowsInChunk = ROWS_IN_CHUNK, extra, address, server } = options;
+  const { span = FOUR_DAYS, rowsInChunk = ROWS_IN_CHUNK, swap, extra, address, server } = options;
   const key = JSON.stringify([span, server]);
   const made = templates.get(key) ?? makeTemplate(span, server);
   templates.set(key, made);
   const template = await made;
   const url = await freshDatabase(name, { template: template.url, server });
   const flow = await project(name, url, { address });
-  await flow.write('flights.ts', flights('flights', { span, rowsInChunk, extra }));
+  await flow.write('flights.ts', flights('flights', { span, rowsInChunk, swap, extra }));
   return { url, flow, rows: template.rows, refused: template.refused };
 }
 

@@ -239,7 +239,7 @@ describe('values that only the server refuses', () => {
   const chunk = `tolerate: { quarantined: 40 }, chunk: { rows: 617 }`;
   pipeline(
     'careful_csv',
-    `source: csv({ files: 'careful.csv' }), ${chunk}, target: postgres({ table: 'careful_csv', mode: 'append', key: ['id'] })`,
+    `source: csv({ files: 'careful.csv' }), ${chunk}, target: postgres({ table: 'careful_csv', mode: 'append', key: ['id'], swap: 'never' })`,
   );
   pipeline(
     'careful_jsonl',

@@ -68,7 +68,7 @@ test('equal types go untouched; what the columns say by themselves nobody looks 
     row: [],
     transform: null,
     target: { table: 'orders_copy', exists: true, mode: 'upsert', key: ['id'], commit: 'run' },
-    written: { says: 'staging, and then MERGE on (id); rows that are equal already are left alone' },
+    written: { says: 'once, into a table beside the target, then its keys and indexes, and swapped in by the commit', whyNotFaster: null },
   });
 });
 
@@ -108,7 +108,7 @@ test('transforms are said to run where they run, with the columns that SQL gives
         { name: 'n', sqlType: 'bigint', notNull: false },
       ],
     },
-    written: { says: 'staging, and then CREATE TABLE and INSERT, then the primary key on (id), in one transaction' },
+    written: { says: 'once, into a table beside the target, then the primary key on (id), and swapped in by the commit' },
   });
 });
 

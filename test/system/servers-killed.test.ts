@@ -72,7 +72,7 @@ test('PostgreSQL crashes before, during and after extract: what is missing, and 
       'load:after-commit': {},
       'load:before-commit@3': perPartition,
     },
-    { server: postgres.url },
+    { server: postgres.url, swap: 'never' },
   );
 
   await postgres.restart('immediate');
@@ -95,7 +95,7 @@ test('PostgreSQL crashes before, during and after extract: what is missing, and 
 });
 
 test('a worker that is between two chunks and does not notice that staging has been emptied starts the partition again', async () => {
-  const given = await runStoppedAt('chunk:after-commit@9', { extra: 'concurrency: 1,' });
+  const given = await runStoppedAt('chunk:after-commit@9', { extra: 'concurrency: 1,', swap: 'never' });
 
   // What a crash leaves of unlogged tables, with the worker's connections alive as behind a pooler.
   const [staging] = await query<{ name: string }>(

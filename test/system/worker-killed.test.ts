@@ -24,16 +24,20 @@ async function expectResumed(url: string): Promise<Copied[]> {
 
 describe('one of two workers is killed', () => {
   test.concurrent.each([
-    'plan:before-commit',
-    'chunk:before-commit@9',
-    'chunk:after-commit@9',
-    'transform:before-commit',
-    'check:before-commit',
-    'load:before-commit',
-    'load:after-commit',
-    'finish:before-end',
-  ])('at %s', async (place) => {
-    const given = await scene('killed');
+    ['plan:before-commit', 'auto'],
+    ['chunk:before-commit@9', 'auto'],
+    ['chunk:before-commit@9', 'never'],
+    ['chunk:after-commit@9', 'auto'],
+    ['chunk:after-commit@9', 'never'],
+    ['transform:before-commit', 'auto'],
+    ['transform:before-commit', 'never'],
+    ['check:before-commit', 'auto'],
+    ['load:before-commit', 'auto'],
+    ['load:before-commit', 'never'],
+    ['load:after-commit', 'auto'],
+    ['finish:before-end', 'auto'],
+  ] as const)('at %s, swap: %s', async (place, swap) => {
+    const given = await scene('killed', { swap });
     const fault = `${place}=kill`;
     const both = await startWorkers(2, given.flow, fault);
 
