@@ -118,6 +118,7 @@ export class ChunkCopier {
       return await source.readCopy({
         ...this.#request(state),
         transfer: plan.transfer,
+        rowSchema: this.#options.pipeline.row,
         withPosition: true,
         columns: plan.staged.filter((column) => plan.read.includes(column.name)),
       });

@@ -77,7 +77,7 @@ async function makePlan(
   const transfer =
     pipeline.rowFunction || pipeline.row?.uncompiled
       ? ('records' as const)
-      : await source.chooseTransfer({ columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema });
+      : await source.chooseTransfer({ columns: staged, schema, rowSchema: pipeline.row });
 
   const plan = await database.transaction(
     async (client) => {
