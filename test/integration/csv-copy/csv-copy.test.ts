@@ -360,6 +360,31 @@ const cases = (column: fc.Arbitrary<DrawnColumn>, isTyped: boolean): fc.Arbitrar
       maxBytes,
     }));
 
+/** Every value of a type, plain and in quotes, in a file of one column. */
+function everyValue(column: DrawnColumn): Case {
+  const lines = column.values.flatMap((value) => [
+    ...(/[",\n]/.test(value) ? [] : [value]),
+    `"${value.replaceAll('""', '"').replaceAll('"', '""')}"`,
+  ]);
+  return {
+    files: { 'a.csv': Buffer.from(['c0', ...lines, ''].join('\n')) },
+    options: {},
+    columns: [
+      {
+        name: 'c0',
+        sqlType: column.sqlType,
+        notNull: false,
+        enumLabels: column.sqlType === 'mood' ? ['sad', 'ok', 'so-so'] : null,
+      },
+    ],
+    schema: column.schema ? compileRowSchema(z.object({ c0: column.schema })) : null,
+    withPosition: false,
+    partitionBy: { by: 'none' },
+    maxRows: 1e9,
+    maxBytes: 1e9,
+  };
+}
+
 describe.each([
   ['this server', undefined],
   ['a server before 18, to which a line of \\. is the end', 'postgres-14'],
@@ -368,6 +393,13 @@ describe.each([
     await start(version === undefined ? undefined : { ...(await findPostgresBinaries(version)), locale: ['--locale', 'C'] });
   });
   afterAll(stop);
+
+  test('every value of every type', async () => {
+    for (const [sqlType, values] of TYPES) await expectSame(everyValue({ sqlType, values, schema: null, notNull: false }));
+    for (const [schema, values, types] of SCHEMAS) {
+      for (const sqlType of types) await expectSame(everyValue({ sqlType, values, schema: schema(), notNull: false }));
+    }
+  });
 
   test.each([
     ['a row schema', cases(typed, true)],
