@@ -30,6 +30,8 @@ export interface SourceDescription {
 export type Partitioning =
   | { readonly by: 'none' }
   | { readonly by: 'file' }
+  /** Files of records, those larger than `size` bytes in several partitions. */
+  | { readonly by: 'bytes'; readonly size: number }
   | {
       readonly by: 'date';
       readonly unit: 'day' | 'month' | 'year';

@@ -146,6 +146,16 @@ export class PlainRecords {
     this.bytes = used;
   }
 
+  /**
+   * Goes over a record without a look at its values.
+   * @param last the last line end of the window
+   * @returns where the next one begins; -1 where the record is not well-formed, or not whole
+   */
+  skip(bytes: Buffer, start: number, last: number): number {
+    const next = this.#fieldsAt(bytes, start, last);
+    return next - start > this.#options.maxRecordBytes ? -1 : next;
+  }
+
   #enter(window: FileWindow, from: number): void {
     const { bytes } = window;
     this.#window = bytes;
