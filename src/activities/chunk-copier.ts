@@ -132,6 +132,7 @@ export class ChunkCopier {
       return await source.readCopy({
         ...this.#request(state),
         transfer: plan.transfer,
+        rowSchema: this.#options.pipeline.row,
         withPosition: this.#options.table.marked,
         columns: plan.staged.filter((column) => plan.read.includes(column.name)),
       });

@@ -82,7 +82,7 @@ async function chooseTransfer(pipeline: BoundPipeline, source: Source, staged: r
   if (pipeline.rowFunction) return { transfer: 'records', because: 'the row function wants to see each row', checked };
   const whole = pipeline.row?.uncompiled ?? null;
   if (whole !== null) return { transfer: 'records', because: `the row schema as a whole: ${whole}`, checked };
-  const request = { columns: staged.map(({ name, sqlType }) => ({ name, sqlType })), schema };
+  const request = { columns: staged, schema, rowSchema: pipeline.row };
   if (source.explainTransfer) return await source.explainTransfer(request);
   const transfer = await source.chooseTransfer(request);
   return { transfer, because: transfer === 'records' ? `a ${source.kind} source is taken apart record by record` : null, checked };

@@ -141,6 +141,8 @@ function partitionsText(by: Partitioning): string {
     }
     case 'value':
       return `one for each value of "${by.column}"${by.values ? ` among ${by.values.join(', ')}` : ''}`;
+    case 'bytes':
+      return `one for every ${by.size} bytes of a file`;
     case 'range':
       return `one for every ${by.rows} rows in the order of "${by.column}"`;
   }

@@ -5,7 +5,7 @@
  * chunk of a partition from a position. All of it only reads and may be called any number of times.
  */
 import type { Json } from '../contracts/run.ts';
-import type { ColumnType } from '../validation/row-schema.ts';
+import type { ColumnType, RowSchema } from '../validation/row-schema.ts';
 
 /** A column as the source has it. */
 export interface SourceColumn {
@@ -32,6 +32,8 @@ export interface SourceDescription {
 export type Partitioning =
   | { readonly by: 'none' }
   | { readonly by: 'file' }
+  /** Files of records, those larger than `size` bytes in several partitions. */
+  | { readonly by: 'bytes'; readonly size: number }
   | {
       readonly by: 'date';
       readonly unit: 'day' | 'month' | 'year';
@@ -155,10 +157,17 @@ export type Transfer = 'binary' | 'text' | 'csv' | 'records';
 
 /** What the plan asks of a source to choose the transfer. */
 export interface TransferRequest {
-  /** Columns that are read, with the type that staging has for each. */
-  readonly columns: readonly { readonly name: string; readonly sqlType: string }[];
+  /** Columns that are read, with the type that staging has for each, and what the target says of them. */
+  readonly columns: readonly {
+    readonly name: string;
+    readonly sqlType: string;
+    readonly notNull?: boolean;
+    readonly enumLabels?: readonly string[] | null;
+  }[];
   /** The row schema's columns; empty without one. */
   readonly schema: readonly ColumnType[];
+  /** The row schema itself, for sources whose values only zod can judge. */
+  readonly rowSchema?: RowSchema | null | undefined;
 }
 
 /** How a transfer was chosen, for people. */

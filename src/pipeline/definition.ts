@@ -6,6 +6,7 @@ import { DefinitionError } from '../errors.ts';
 import { compileRowSchema } from '../validation/compile.ts';
 import type { RowSchema } from '../validation/row-schema.ts';
 import { type Check, requireSoundChecks } from './checks.ts';
+import { bytes, file } from './partition-by.ts';
 import type { SqlTransform } from './sql.ts';
 
 /** A value, or a function that makes it of the run's parameters. */
@@ -25,7 +26,7 @@ export interface PipelineOptions<
   /** Schema of the run's parameters. @default none allowed */
   readonly params?: Params;
   readonly source: FromParams<z.output<Params>, z.input<typeof sourceConfig>>;
-  /** @default one partition, or one for each file */
+  /** @default one partition; of files one for each, and CSV and JSONL files larger than 64 MiB in several (`bytes()`) */
   readonly partitionBy?: FromParams<z.output<Params>, Partitioning>;
   /** The contract of a row: its columns are the ones read, and rows that do not fit go to quarantine. */
   readonly row?: Row;
@@ -160,7 +161,8 @@ export function definePipeline<
     if (!source.success) throw at('source', firstIssue(source.error));
     const target = targetConfig.safeParse(resolve(options.target, params));
     if (!target.success) throw at('target', firstIssue(target.error));
-    const partitionBy = options.partitionBy === undefined ? defaultPartitioning(source.data) : resolve(options.partitionBy, params);
+    const partitionBy =
+      options.partitionBy === undefined ? defaultPartitioning(source.data, pipeline.commit) : resolve(options.partitionBy, params);
     const bound: BoundPipeline = { ...pipeline, params, source: source.data, target: target.data, partitionBy };
     requireKnownColumns(bound, at);
     const staged = stagedSchema(bound)?.columns.map((column) => column.name) ?? null;
@@ -205,6 +207,8 @@ function requireKnownColumns(pipeline: BoundPipeline, at: (place: string, messag
   }
   if (partitionBy.by === 'range')
     atLeastOne(partitionBy.rows, () => at('partitionBy', 'keyRange takes a whole number of rows of at least 1'));
+  if (partitionBy.by === 'bytes')
+    atLeastOne(partitionBy.size, () => at('partitionBy', 'bytes takes a whole number of bytes of at least 1'));
   if (target.scope === 'partition' && !('column' in partitionBy)) {
     throw at(
       'target.scope',
@@ -224,8 +228,10 @@ function requireKnownColumns(pipeline: BoundPipeline, at: (place: string, messag
   }
 }
 
-function defaultPartitioning(source: SourceConfig): Partitioning {
-  return source.kind === 'postgres' ? { by: 'none' } : { by: 'file' };
+/** Large files are read side by side; where each partition is committed by itself, a file is committed as a whole. */
+function defaultPartitioning(source: SourceConfig, commit: Pipeline['commit']): Partitioning {
+  if (source.kind === 'postgres') return { by: 'none' };
+  return source.kind === 'parquet' || commit === 'partition' ? file() : bytes();
 }
 
 function resolve<Params, T>(value: FromParams<Params, T>, params: Params): T {

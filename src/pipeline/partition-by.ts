@@ -24,5 +24,11 @@ export const region = column;
 /** One partition for every `rows` rows in the order of a key column. */
 export const keyRange = (column: string, rows: number): Partitioning => ({ by: 'range', column, rows });
 
+const MEBIBYTE = 1024 * 1024;
+const DEFAULT_BYTES = 64 * MEBIBYTE;
+
+/** CSV and JSONL files in partitions of `size` bytes at most, about; a smaller file is one. @param size @default 64 MiB */
+export const bytes = (size: number = DEFAULT_BYTES): Partitioning => ({ by: 'bytes', size });
+
 /** One partition for each file. */
 export const file = (): Partitioning => ({ by: 'file' });

@@ -101,7 +101,8 @@ export async function* encodedLines(
   }
 }
 
-class RecordJudge {
+/** Parses, transforms and encodes records one by one. */
+export class RecordJudge {
   rowsRead = 0;
   rowsEncoded = 0;
   rowsFiltered = 0;

@@ -3,8 +3,13 @@ import { PermanentError } from '../../errors.ts';
 import type { FileWindow } from '../record-files/file-window.ts';
 import { byteOrderMarkLength, isUtf16 } from '../record-files/lines.ts';
 import type { FileLayout, RecordFormat } from '../record-files/record-format.ts';
+import type { CopyDialect } from '../source.ts';
 import type { CsvConfig } from './config.ts';
+import { copyDialect } from './copy-dialect.ts';
+import { CopyPieces } from './copy-pieces.ts';
+import { PlainRecords } from './plain-records.ts';
 import { CsvRecordCutter } from './record-cutter.ts';
+import { findRecordStarts } from './record-starts.ts';
 
 /** The format that a configuration describes. */
 export function csvFormat(config: CsvConfig): RecordFormat {
@@ -22,7 +27,19 @@ export function csvFormat(config: CsvConfig): RecordFormat {
         cutter: (wanted) => new CsvRecordCutter(config, named.columns, wanted),
       };
     },
+    async recordStarts(cursor, offsets, signal) {
+      const quote = config.quote === null ? -1 : config.quote.charCodeAt(0);
+      const dialect = copyDialect(config);
+      const plain = dialect && plainRecordsOf(dialect, cursor.layout.columns.length, config.maxRecordBytes);
+      return await findRecordStarts(cursor, quote, (bytes, at, last) => plain?.skip(bytes, at, last) ?? -1, offsets, signal);
+    },
   };
+}
+
+/** Finds the ends of records, whatever is in them. */
+function plainRecordsOf(dialect: CopyDialect, fields: number, maxRecordBytes: number): PlainRecords {
+  const options = { dialect, fields, maxRecordBytes, looks: [], gate: null, order: null, withPosition: false, lineEnd: '\n' } as const;
+  return new PlainRecords(options, new CopyPieces());
 }
 
 async function readHeader(

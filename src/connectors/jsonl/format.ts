@@ -1,6 +1,6 @@
 /** JSON lines as a format of record files. */
 import { PermanentError } from '../../errors.ts';
-import { byteOrderMarkLength, isUtf16 } from '../record-files/lines.ts';
+import { byteOrderMarkLength, findLineStarts, isUtf16 } from '../record-files/lines.ts';
 import type { RecordFormat } from '../record-files/record-format.ts';
 import type { JsonlConfig } from './config.ts';
 import { JsonlRecordCutter } from './record-cutter.ts';
@@ -20,6 +20,7 @@ export function jsonlFormat(config: JsonlConfig): RecordFormat {
       const cutter = new JsonlRecordCutter(config.maxRecordBytes);
       return { columns: config.columns ?? [], firstRecord, cutter: () => cutter };
     },
+    recordStarts: findLineStarts,
     ...(config.columns ? {} : { sampledRecords: SAMPLE }),
   };
 }

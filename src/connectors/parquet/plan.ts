@@ -1,5 +1,5 @@
 /** Divides the rows of the files into partitions, in one grouped query over one column. */
-import { PermanentError } from '../../errors.ts';
+import { DefinitionError, PermanentError } from '../../errors.ts';
 import type { PlannedFile } from '../files.ts';
 import type { PartitionFilter, Partitioning, PlannedPartition } from '../source.ts';
 import { type FileBounds, toJson } from './bounds.ts';
@@ -26,6 +26,11 @@ export async function* planPartitions(
     const whole = files.map((file, index): FileBounds => ({ ...file, from: 0, to: counts[index] ?? 0, rows: counts[index] ?? 0 }));
     yield* partitioning.by === 'none' ? [partition('all', { kind: 'all' }, whole)] : oneForEachFile(whole);
     return;
+  }
+  if (partitioning.by === 'bytes') {
+    throw new DefinitionError(
+      'Parquet files cannot be divided by bytes. Partition by file (`file()`), by date, by value, or by `keyRange`.',
+    );
   }
   const column = findColumn(partitioning.column, await describeColumns(paths, signal), paths);
   switch (partitioning.by) {

@@ -33,7 +33,8 @@ export class CopyTextLines {
   }
 }
 
-function splitLine(line: string): (string | null)[] {
+/** The values of a line without its line end. */
+export function splitLine(line: string): (string | null)[] {
   const values: (string | null)[] = line.split('\t');
   if (!line.includes('\\')) return values;
   return values.map((value) => {

@@ -38,6 +38,7 @@ export async function* planPartitions(
       yield* rangePartitions(transaction, request, request.partitioning);
       return;
     case 'file':
+    case 'bytes':
       throw new DefinitionError(
         `${request.where}: a PostgreSQL source has no files to partition by. Use day, month or year, region or column, or keyRange.`,
       );

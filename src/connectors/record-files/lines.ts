@@ -1,5 +1,6 @@
 /** Lines of a window of bytes. */
 import type { FileWindow } from './file-window.ts';
+import type { RecordCursor } from './record-cursor.ts';
 
 export const NEWLINE = 10;
 export const CARRIAGE_RETURN = 13;
@@ -14,6 +15,25 @@ export function findLineEnd(window: FileWindow, start: number): number {
 /** `end` without a carriage return before it. */
 export function withoutCarriageReturn(bytes: Buffer, start: number, end: number): number {
   return end > start && bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end;
+}
+
+/** Where the first line begins at or after each of these byte offsets. */
+export async function findLineStarts(cursor: RecordCursor, offsets: readonly number[], signal: AbortSignal): Promise<number[]> {
+  const starts: number[] = [];
+  for (const offset of offsets) {
+    cursor.seek(Math.max(offset - 1, cursor.layout.firstRecord));
+    const { window } = cursor;
+    for (;;) {
+      const lineEnd = window.bytes.indexOf(NEWLINE, cursor.index);
+      if (lineEnd >= 0) cursor.skipTo(lineEnd + 1);
+      else cursor.skipTo(window.bytes.length);
+      if (lineEnd >= 0 || window.atEnd) break;
+      signal.throwIfAborted();
+      await cursor.fill();
+    }
+    starts.push(cursor.offset);
+  }
+  return starts;
 }
 
 /** Bytes of the mark at the beginning of a file; the window is at the start of the file. */

@@ -16,7 +16,11 @@ export function isProblem(mark: Mark): mark is RecordProblem {
 /** The partition column's value in a record. */
 export function markOf(record: FileRecord, by: 'date' | 'value', column: string): Mark {
   if (record.problem) return record.problem;
-  const value = record.values && Object.hasOwn(record.values, column) ? record.values[column] : undefined;
+  return markOfValue(record.values && Object.hasOwn(record.values, column) ? record.values[column] : undefined, by, column);
+}
+
+/** What the partition column's value says. */
+export function markOfValue(value: unknown, by: 'date' | 'value', column: string): Mark {
   if (value === undefined) return { column, reason: 'missing' };
   if (value === null) return null;
   if (by === 'value') {
@@ -35,22 +39,20 @@ export type Membership = (record: FileRecord) => boolean | RecordProblem;
 export function membership(judge: FileBounds['judge'], filter: PartitionFilter): Membership {
   if (!judge) return () => true;
   const { by, column } = judge;
-  if (judge.unreadable) {
-    return (record) => {
-      const mark = markOf(record, by, column);
-      return isProblem(mark) ? mark : false;
-    };
-  }
+  const belongs = markMembership(judge, filter);
+  return (record) => belongs(markOf(record, by, column));
+}
+
+/** The same, for what a record says of its partition. */
+export function markMembership(judge: NonNullable<FileBounds['judge']>, filter: PartitionFilter): (mark: Mark) => boolean | RecordProblem {
+  if (judge.unreadable) return (mark) => (isProblem(mark) ? mark : false);
   switch (filter.kind) {
     case 'equals':
-      return (record) => markOf(record, by, column) === filter.value;
+      return (mark) => mark === filter.value;
     case 'between': {
       const from = filter.from === null ? Number.NEGATIVE_INFINITY : instant(filter.from);
       const to = filter.to === null ? Number.POSITIVE_INFINITY : instant(filter.to);
-      return (record) => {
-        const mark = markOf(record, by, column);
-        return typeof mark === 'number' && mark >= from && mark < to;
-      };
+      return (mark) => typeof mark === 'number' && mark >= from && mark < to;
     }
     case 'all':
       return () => true;

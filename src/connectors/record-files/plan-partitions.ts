@@ -32,6 +32,9 @@ export async function* planFiles(
     case 'file':
       for (const [index, file] of files.entries()) yield wholeFiles([file], fileName(files, index));
       return;
+    case 'bytes':
+      for (const [index, file] of files.entries()) yield* partsOf(file, fileName(files, index), format, partitioning.size, signal);
+      return;
     case 'range':
       throw new DefinitionError(
         `Files cannot be divided into key ranges by "${partitioning.column}". Partition by file (\`file()\`), by date or by value, or load from a database.`,
@@ -53,6 +56,34 @@ function wholeFiles(files: readonly PlannedFile[], name: string): PlannedPartiti
   };
   requireAddressable(bounds);
   return { name, filter: { kind: 'all' }, bounds: toJson(bounds), rowsExpected: null };
+}
+
+/** A file in parts of at most so many bytes, about, each from the beginning of a record to that of another. */
+async function* partsOf(
+  file: PlannedFile,
+  name: string,
+  format: RecordFormat,
+  size: number,
+  signal: AbortSignal,
+): AsyncGenerator<PlannedPartition> {
+  const count = Math.ceil(file.bytes / size);
+  if (count < 2) {
+    yield wholeFiles([file], name);
+    return;
+  }
+  const offsets = Array.from({ length: count - 1 }, (_, index) => Math.round(((index + 1) * file.bytes) / count));
+  const cursor = await RecordCursor.open(file, format, []);
+  const starts = await format.recordStarts(cursor, offsets, signal).finally(() => cursor.close());
+  // A record longer than a part makes some of them empty.
+  const ends = [...new Set([...starts, file.bytes])].filter((end) => end > 0);
+  let from = 0;
+  for (const [index, to] of ends.entries()) {
+    const bounds: FileBounds = { files: [file], ranges: [[0, from, to]], judge: null };
+    requireAddressable(bounds);
+    const part = ends.length === 1 ? name : `${name} part ${index + 1} of ${ends.length}`;
+    yield { name: part, filter: { kind: 'all' }, bounds: toJson(bounds), rowsExpected: null };
+    from = to;
+  }
 }
 
 /** The last parts of the path that tell the file from all others. */

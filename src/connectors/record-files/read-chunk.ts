@@ -1,6 +1,7 @@
 /** Reads the next chunk of a partition over files. */
 import type { ChunkRequest, RecordChunk, SourceRecord } from '../source.ts';
-import { type ChunkPosition, packPosition, rangesFrom, readBounds } from './bounds.ts';
+import { packPosition, readBounds } from './bounds.ts';
+import { ChunkWalk } from './chunk-walk.ts';
 import { membership } from './membership.ts';
 import { type FileRecord, RecordCursor } from './record-cursor.ts';
 import type { RecordFormat } from './record-format.ts';
@@ -14,57 +15,34 @@ const BATCH = 1000;
 export function readChunk(format: RecordFormat, request: ChunkRequest): RecordChunk {
   const bounds = readBounds(request.partition.bounds);
   const belongs = membership(bounds.judge, request.partition.filter);
-  const ranges = rangesFrom(bounds, request.position);
   const columns = bounds.judge ? [...new Set([...request.columns, bounds.judge.column])] : request.columns;
-  let position: ChunkPosition | null = null;
-  let last = false;
+  const walk = new ChunkWalk(format, bounds, request, columns);
   let done = false;
   return {
     batches: batches(),
     end() {
       if (!done) throw new Error('end() is valid once the batches are exhausted');
-      return { position, last };
+      return walk.end();
     },
   };
 
   async function* batches(): AsyncGenerator<readonly SourceRecord[]> {
     let batch: SourceRecord[] = [];
-    let rows = 0;
-    let bytes = 0;
-    let cursor: RecordCursor | null = null;
-    let opened = -1;
     try {
-      for (const [index, from, to] of ranges) {
-        const file = bounds.files[index];
-        if (!file) throw new Error(`the bounds of partition "${request.partition.name}" have no file ${index}`);
-        if (opened !== index) {
-          await cursor?.close();
-          cursor = null;
-          cursor = await RecordCursor.open(file, format, columns);
-          opened = index;
-        }
-        if (!cursor) throw new Error('no file is open');
-        cursor.seek(Math.max(from, cursor.layout.firstRecord));
+      for (let range = await walk.nextRange(); range; range = await walk.nextRange()) {
+        const { cursor, index, to } = range;
         for (;;) {
           const record = cursor.next(to);
           if (record === undefined) {
-            request.signal.throwIfAborted();
-            await cursor.fill();
+            await walk.fill();
             continue;
           }
-          if (record === null) {
-            position = { file: index, offset: Math.max(to, cursor.offset) };
-            break;
-          }
+          if (record === null) break;
           const kept = belongs(record);
           if (kept === false) continue;
           record.position = packPosition(index, record.offset);
           batch.push(kept === true ? record : record.withProblem(kept));
-          rows++;
-          bytes += cursor.offset - record.offset;
-          if (rows >= request.maxRows || bytes >= request.maxBytes) {
-            position = { file: index, offset: cursor.offset };
-            last = rangesFrom(bounds, position).length === 0;
+          if (walk.count(1, cursor.offset - record.offset)) {
             yield batch;
             done = true;
             return;
@@ -76,19 +54,12 @@ export function readChunk(format: RecordFormat, request: ChunkRequest): RecordCh
           }
         }
       }
-      last = true;
-      position ??= endOf(bounds.ranges) ?? { file: 0, offset: 0 };
       if (batch.length > 0) yield batch;
       done = true;
     } finally {
-      await cursor?.close();
+      await walk.close();
     }
   }
-}
-
-function endOf(ranges: readonly (readonly [number, number, number])[]): ChunkPosition | null {
-  const end = ranges.at(-1);
-  return end ? { file: end[0], offset: end[2] } : null;
 }
 
 /** The bytes of the records at these positions. */

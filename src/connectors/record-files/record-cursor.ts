@@ -82,6 +82,21 @@ export class RecordCursor {
     return this.#overlong?.offset ?? this.#window.offset + this.#at;
   }
 
+  /** The part of the file that is in memory. */
+  get window(): FileWindow {
+    return this.#window;
+  }
+
+  /** Where the next record begins in the window; -1 in the middle of a record that is too long for it. */
+  get index(): number {
+    return this.#overlong ? -1 : this.#at;
+  }
+
+  /** Goes to the beginning of a record in the window. */
+  skipTo(index: number): void {
+    this.#at = index;
+  }
+
   /** Goes to the beginning of a record. */
   seek(offset: number): void {
     this.#overlong = null;

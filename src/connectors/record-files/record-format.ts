@@ -1,5 +1,6 @@
 /** What a format of files says of its records; CSV and JSON lines implement it. */
 import type { FileWindow } from './file-window.ts';
+import type { RecordCursor } from './record-cursor.ts';
 
 /** Why a record could not be taken apart. */
 export interface RecordProblem {
@@ -77,4 +78,10 @@ export interface RecordFormat {
   readonly sampledRecords?: number;
   /** Reads the beginning of a file. The window is at the start of the file. */
   layout(window: FileWindow, path: string): Promise<FileLayout>;
+  /**
+   * Where the first record begins at or after each of these byte offsets, exactly as cutting from the first record on finds it.
+   * @param cursor at the first record of a file
+   * @param offsets in ascending order
+   */
+  recordStarts(cursor: RecordCursor, offsets: readonly number[], signal: AbortSignal): Promise<number[]>;
 }

@@ -10,6 +10,7 @@ import type {
   SourceColumn,
   SourceDescription,
   Transfer,
+  TransferRequest,
 } from '../source.ts';
 import { readBounds, unpackPosition } from './bounds.ts';
 import { planFiles } from './plan-partitions.ts';
@@ -50,7 +51,7 @@ export class RecordFileSource implements Source {
     yield* planFiles(await findFiles(this.#pattern), this.#format, request.partitioning, request.signal);
   }
 
-  async chooseTransfer(): Promise<Transfer> {
+  async chooseTransfer(_request: TransferRequest): Promise<Transfer> {
     return 'records';
   }
 

@@ -18,6 +18,7 @@ import type {
   SourceRecord,
 } from '../../../src/connectors/source.ts';
 import type { Json } from '../../../src/contracts/run.ts';
+import type { PostgresBinaries } from '../../../src/local/postgres-binaries.ts';
 import { type PostgresServer, startPostgresServer } from '../../../src/local/postgres-server.ts';
 import type { ColumnType } from '../../../src/validation/row-schema.ts';
 
@@ -36,10 +37,17 @@ export interface SourceServer {
   stop(): Promise<void>;
 }
 
-export async function startSourceServer(settings: Readonly<Record<string, string>> = {}): Promise<SourceServer> {
+export async function startSourceServer(
+  settings: Readonly<Record<string, string>> = {},
+  binaries?: PostgresBinaries,
+): Promise<SourceServer> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-source-'));
   await chmod(folder, 0o755);
-  const server: PostgresServer = await startPostgresServer({ folder, settings: { fsync: 'off', ...settings } });
+  const server: PostgresServer = await startPostgresServer({
+    folder,
+    settings: { fsync: 'off', ...settings },
+    ...(binaries ? { binaries } : {}),
+  });
   const pool = new pg.Pool({ connectionString: server.url, max: 4, application_name: 'test' });
   pool.on('error', () => {});
   let sources: Source[] = [];

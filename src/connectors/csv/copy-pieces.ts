@@ -1,0 +1,78 @@
+/** Bytes on their way into COPY: parts of the file as they are, and bytes written in between, joined into pieces of 64 KiB and more. */
+
+const PIECE_BYTES = 64 * 1024;
+const BUFFER_BYTES = 256 * 1024;
+
+export class CopyPieces {
+  /** Where bytes are written that are not in the file as they are; make room first. */
+  buffer: Buffer = Buffer.alloc(0);
+  /** Where the next byte is written. */
+  at = 0;
+  #written = 0;
+  #parts: Buffer[] = [];
+  #partBytes = 0;
+  /** The last part, as long as it may grow. */
+  #run: { readonly bytes: Buffer; readonly from: number; to: number } | null = null;
+
+  /** There is enough for a piece. */
+  get isReady(): boolean {
+    return this.#partBytes + (this.at - this.#written) >= PIECE_BYTES;
+  }
+
+  get isEmpty(): boolean {
+    return this.#partBytes + (this.at - this.#written) === 0;
+  }
+
+  /** Adds bytes of the file as they are. The buffer must not be overwritten afterwards. */
+  pass(bytes: Buffer, from: number, to: number): void {
+    if (from >= to) return;
+    this.#closeWritten();
+    this.#partBytes += to - from;
+    if (this.#run && this.#run.bytes === bytes && this.#run.to === from) {
+      this.#run.to = to;
+      return;
+    }
+    this.#closeRun();
+    this.#run = { bytes, from, to };
+  }
+
+  /** Makes room in `buffer` for so many bytes from `at` on. */
+  makeRoom(bytes: number): void {
+    this.#closeRun();
+    if (this.at + bytes <= this.buffer.length) return;
+    this.#closeWritten();
+    this.buffer = Buffer.allocUnsafeSlow(Math.max(BUFFER_BYTES, bytes));
+    this.at = 0;
+    this.#written = 0;
+  }
+
+  write(text: string): void {
+    this.makeRoom(text.length * 3);
+    this.at += this.buffer.write(text, this.at);
+  }
+
+  /** All there is, as one piece. */
+  take(): Buffer {
+    this.#closeRun();
+    this.#closeWritten();
+    const [only] = this.#parts;
+    const piece = only && this.#parts.length === 1 ? only : Buffer.concat(this.#parts);
+    this.#parts = [];
+    this.#partBytes = 0;
+    return piece;
+  }
+
+  #closeRun(): void {
+    const run = this.#run;
+    if (!run) return;
+    this.#run = null;
+    this.#parts.push(run.bytes.subarray(run.from, run.to));
+  }
+
+  #closeWritten(): void {
+    if (this.at === this.#written) return;
+    this.#parts.push(this.buffer.subarray(this.#written, this.at));
+    this.#partBytes += this.at - this.#written;
+    this.#written = this.at;
+  }
+}
