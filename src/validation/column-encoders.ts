@@ -1,8 +1,9 @@
 /** One value as PostgreSQL's input text of a type, or the reason why the type would refuse it. */
 import { codePoints } from './check.ts';
+import { dayText, timestampText } from './date-text.ts';
 import { type Decimal, readDecimal, wholeDigitsAfterRounding } from './decimal-text.ts';
 import { ExactNumber, stringifyJsonExactly } from './exact-number.ts';
-import { dayExists, fractionOf, NO_SUCH_DATE, NOT_A_DATE } from './instants.ts';
+import { dayExists, isPlainInstant, NO_SUCH_DATE, NOT_A_DATE } from './instants.ts';
 import { shorten } from './reasons.ts';
 
 export interface EncodableColumn {
@@ -179,7 +180,10 @@ function numericEncoder([precision, scale = 0]: readonly number[]): ValueEncoder
   const outOfRange = new Refused(precision === undefined ? 'out of range for numeric' : `out of range for numeric(${precision},${scale})`);
   const limit = precision === undefined ? NUMERIC_WHOLE_DIGITS : precision - scale;
   const places = precision === undefined ? NUMERIC_PLACES : scale;
+  // Rounding at a place after the point adds at most one.
+  const surely = scale >= 0 ? 10 ** limit - 1 : 0;
   return (value) => {
+    if (typeof value === 'number' && value < surely && value > -surely) return String(value);
     const text = numberText(value);
     if (text === null) return EXPECTED_NUMBER;
     const number = readDecimal(text);
@@ -198,7 +202,7 @@ function isTooFine(number: Decimal): boolean {
 function floatEncoder(name: string, round: (value: number) => number): ValueEncoder {
   const outOfRange = new Refused(`out of range for ${name}`);
   return (value) => {
-    if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+    if (typeof value === 'number' && (!Number.isFinite(value) || round(value) === value)) return String(value);
     const text = numberText(value);
     if (text === null) return EXPECTED_NUMBER;
     const number = readDecimal(text);
@@ -259,6 +263,7 @@ function instantEncoder(kind: InstantKind): ValueEncoder {
   return (value) => {
     if (value instanceof Date) return dateText(value, kind);
     if (typeof value !== 'string') return EXPECTED_DATE;
+    if (isPlainInstant(value)) return value;
     const found = ISO_LIKE.exec(value);
     if (!found) return /\d/.test(value) || SPECIAL_INSTANT.test(value) ? value : EXPECTED_DATE;
     const [, year = '', month = '', day = '', hour, minute, second] = found;
@@ -280,23 +285,15 @@ function timeExists(hour: number, minute: number, second: number): boolean {
   return hour < 24 && minute < 60 && second <= 60;
 }
 
-/** A Date as UTC. */
+/** A Date as UTC, from 4713 BC on. */
 function dateText(value: Date, kind: InstantKind): string | Refused {
-  if (Number.isNaN(value.getTime())) return NO_DATE;
-  const year = value.getUTCFullYear();
-  // From 4713 BC on, whose year is -4712.
-  if (year < -4712) return new Refused(`out of range for ${kind}`);
-  const shown = year > 0 ? year : 1 - year;
-  const day = `${pad(shown, 4)}-${pad(value.getUTCMonth() + 1, 2)}-${pad(value.getUTCDate(), 2)}`;
-  const era = year > 0 ? '' : ' BC';
-  if (kind === 'date') return day + era;
-  const time = `${pad(value.getUTCHours(), 2)}:${pad(value.getUTCMinutes(), 2)}:${pad(value.getUTCSeconds(), 2)}.${fractionOf(value)}`;
-  return `${day} ${time}+00${era}`;
+  const milliseconds = value.getTime();
+  if (Number.isNaN(milliseconds)) return NO_DATE;
+  if (milliseconds < FIRST_DATE) return new Refused(`out of range for ${kind}`);
+  return kind === 'date' ? dayText(value) : timestampText(value);
 }
 
-function pad(value: number, length: number): string {
-  return String(value).padStart(length, '0');
-}
+const FIRST_DATE = Date.UTC(-4712, 0, 1);
 
 const UUID = /^(?:[\da-f]{4}-?){7}[\da-f]{4}$/i;
 

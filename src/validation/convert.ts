@@ -1,7 +1,8 @@
 /** Values as received become the values that a row schema judges, strictly: nothing is guessed, nothing is rounded silently. */
 import { ExactNumber, parseJsonExactly } from './exact-number.ts';
-import { instantExists, NO_SUCH_DATE, NOT_A_DATE, parseInstant, readInstant, toMilliseconds } from './instants.ts';
+import { instantExists, isPlainDay, NO_SUCH_DATE, NOT_A_DATE, parseInstant, readInstant, toMilliseconds } from './instants.ts';
 import type { ValueType } from './row-schema.ts';
+import { readShortInteger, readShortNumber } from './short-numbers.ts';
 
 /** What the values are before conversion: text (CSV, PostgreSQL's text format), JSON values, or JavaScript's own types. */
 export type ValueOrigin = 'text' | 'json' | 'typed';
@@ -52,12 +53,18 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
 const text: Readonly<Record<ValueType, Convert>> = {
   string: (value) => (typeof value === 'string' ? value : refuse.string),
   int: (value) => {
-    if (typeof value !== 'string' || !INTEGER.test(value)) return refuse.int;
+    if (typeof value !== 'string') return refuse.int;
+    const short = readShortInteger(value);
+    if (!Number.isNaN(short)) return short;
+    if (!INTEGER.test(value)) return refuse.int;
     const number = Number(value);
     return Number.isSafeInteger(number) ? number : UNSAFE;
   },
   number: (value) => {
-    if (typeof value !== 'string' || !NUMBER.test(value)) return refuse.number;
+    if (typeof value !== 'string') return refuse.number;
+    const short = readShortNumber(value);
+    if (!Number.isNaN(short)) return short;
+    if (!NUMBER.test(value)) return refuse.number;
     const number = Number(value);
     return Number.isFinite(number) ? number : INFINITE;
   },
@@ -165,6 +172,7 @@ function instant(value: string): unknown {
 }
 
 function isoDay(value: string): unknown {
+  if (isPlainDay(value)) return value;
   const parts = readInstant(value);
   if (!parts) return refuse.isoDate;
   if (!instantExists(parts)) return NO_DATE;

@@ -3,8 +3,9 @@
  *
  * What the type of the column would refuse is refused here, row by row, so that one bad value does not fail a whole chunk.
  */
-import { type EncodableColumn, valueEncoder } from './column-encoders.ts';
+import { type EncodableColumn, Refused, type ValueEncoder, valueEncoder } from './column-encoders.ts';
 import { MISSING, NULL_NOT_ALLOWED } from './reasons.ts';
+import { compileFunction } from './row-shape.ts';
 
 export type { EncodableColumn } from './column-encoders.ts';
 
@@ -37,34 +38,69 @@ export function createRowEncoder(columns: readonly EncodableColumn[]): RowEncode
     inherited: column.name in Object.prototype,
     encode: valueEncoder(column),
   }));
+  const encode = columnByColumn(encoders);
+  return encoders.some((column) => column.inherited) ? encode : storableRows(encoders, encode);
+}
+
+interface ColumnEncoder {
+  readonly name: string;
+  readonly notNull: boolean;
+  /** Not to be mistaken for what every object inherits. */
+  readonly inherited: boolean;
+  readonly encode: ValueEncoder;
+}
+
+function columnByColumn(columns: readonly ColumnEncoder[]): RowEncoder {
   return (row) => {
-    let line = '';
-    let first = true;
-    for (const column of encoders) {
-      const value = column.inherited && !Object.hasOwn(row, column.name) ? undefined : row[column.name];
-      if (first) first = false;
-      else line += '\t';
-      if (value === null || value === undefined) {
-        if (column.notNull) return { ok: false, column: column.name, reason: value === null ? NULL_NOT_ALLOWED : MISSING };
-        line += '\\N';
-        continue;
-      }
-      const text = column.encode(value);
-      if (typeof text !== 'string') return { ok: false, column: column.name, reason: text.reason };
-      if (!NEEDS_CARE.test(text)) {
-        line += text;
-        continue;
-      }
-      const refused = refuseText(text);
-      if (refused) return { ok: false, column: column.name, reason: refused };
-      line += text.replace(/[\\\n\r\t]/g, (character) => ESCAPES[character] ?? character);
+    const texts: string[] = [];
+    for (const { name, inherited, notNull, encode } of columns) {
+      const value = inherited && !Object.hasOwn(row, name) ? undefined : row[name];
+      if (value !== null && value !== undefined) {
+        const text = encode(value);
+        const field = typeof text === 'string' ? fieldOf(value, text) : text;
+        if (typeof field !== 'string') return { ok: false, column: name, reason: field.reason };
+        texts.push(field);
+      } else if (notNull) return { ok: false, column: name, reason: value === null ? NULL_NOT_ALLOWED : MISSING };
+      else texts.push(NULL);
     }
-    return { ok: true, line: `${line}\n` };
+    return { ok: true, line: `${texts.join('\t')}\n` };
   };
 }
 
+/**
+ * A function made for these columns, which encodes the rows that can be stored and leaves all others to `encode`: each column has its own
+ * place in the code, which sees one type of value.
+ */
+function storableRows(columns: readonly ColumnEncoder[], encode: RowEncoder): RowEncoder {
+  const names: Record<string, unknown> = { encode, fieldOf };
+  const steps = columns.map((column, index) => {
+    names[`encode${index}`] = column.encode;
+    return `let v${index} = row[${JSON.stringify(column.name)}];
+if (v${index} === null || v${index} === undefined) { ${column.notNull ? 'return encode(row);' : `v${index} = ${JSON.stringify(NULL)};`} }
+else {
+const text = encode${index}(v${index});
+if (typeof text !== 'string') return encode(row);
+v${index} = fieldOf(v${index}, text);
+if (typeof v${index} !== 'string') return encode(row);
+}`;
+  });
+  const line = columns.map((_, index) => `v${index}`).join(` + '\\t' + `);
+  return compileFunction(names, `return (row) => {\n${steps.join('\n')}\nreturn { ok: true, line: ${line || `''`} + '\\n' };\n};`);
+}
+
+const NULL = '\\N';
+
+/** The text of a value with COPY's escapes. */
+function fieldOf(value: unknown, text: string): string | Refused {
+  if (typeof value === 'number' || value instanceof Date || !NEEDS_CARE.test(text)) return text;
+  return refuseText(text) ?? text.replace(/[\\\n\r\t]/g, (character) => ESCAPES[character] ?? character);
+}
+
+const NUL_BYTE = new Refused('contains a NUL byte');
+const HALF_A_PAIR = new Refused('contains half of a surrogate pair');
+
 /** What no PostgreSQL text can hold. */
-function refuseText(text: string): string | null {
-  if (text.includes('\0')) return 'contains a NUL byte';
-  return LONE_SURROGATE.test(text) ? 'contains half of a surrogate pair' : null;
+function refuseText(text: string): Refused | null {
+  if (text.includes('\0')) return NUL_BYTE;
+  return LONE_SURROGATE.test(text) ? HALF_A_PAIR : null;
 }

@@ -1,5 +1,7 @@
 /** Days and instants as text, read strictly: JavaScript's own Date rolls 2001-02-30 over to March. */
 
+import { readTwoDigits } from './short-numbers.ts';
+
 /** Reasons are stable, so that quarantined rows can be grouped by them. */
 export const NOT_A_DATE = 'expected a date';
 export const NO_SUCH_DATE = 'not a date that exists';
@@ -72,7 +74,87 @@ export function toMilliseconds(parts: InstantParts): number {
   return date.getTime() - (parts.offsetMinutes ?? 0) * 60_000;
 }
 
-const FINER = Symbol('finer than a millisecond');
+/** The text is `YYYY-MM-DD`, of a day that exists. */
+export function isPlainDay(text: string): boolean {
+  return text.length === 10 && !Number.isNaN(plainDay(text));
+}
+
+/** The text is a day or an instant that exists, of one of the kinds that are read fastest. */
+export function isPlainInstant(text: string): boolean {
+  return isPlainDay(text) || !Number.isNaN(readPlainInstant(text));
+}
+
+/** Milliseconds since 1970 of the `YYYY-MM-DD` at the beginning; NaN for another text and for a day that does not exist. */
+function plainDay(text: string): number {
+  const year = readTwoDigits(text, 0) * 100 + readTwoDigits(text, 2);
+  const month = readTwoDigits(text, 5);
+  const day = readTwoDigits(text, 8);
+  if (text.charCodeAt(4) !== HYPHEN || text.charCodeAt(7) !== HYPHEN) return Number.NaN;
+  // Date.UTC takes the years before 100 for those of the 20th century.
+  return year >= 100 && dayExists(year, month, day) ? Date.UTC(year, month - 1, day) : Number.NaN;
+}
+
+/**
+ * Milliseconds since 1970 for texts as PostgreSQL and JavaScript write instants in UTC (`YYYY-MM-DD HH:MM:SS[.ffffff]+00`, `...THH:MM:SSZ`),
+ * NaN for all others: several times as fast as {@link readInstant}.
+ */
+function readPlainInstant(text: string): number {
+  const separator = text.charCodeAt(10);
+  if (separator !== BLANK && separator !== LETTER_T) return Number.NaN;
+  if (text.charCodeAt(13) !== COLON || text.charCodeAt(16) !== COLON) return Number.NaN;
+  const hour = readTwoDigits(text, 11);
+  const minute = readTwoDigits(text, 14);
+  const second = readTwoDigits(text, 17);
+  if (!(hour < 24 && minute < 60 && second < 60)) return Number.NaN;
+  const zone = endOfFraction(text);
+  const isUtc = text.charCodeAt(zone) === LETTER_Z ? text.length === zone + 1 : text.length === zone + 3 && text.endsWith('+00');
+  return isUtc ? plainDay(text) + ((hour * 60 + minute) * 60 + second) * 1000 + plainMilliseconds(text, zone) : Number.NaN;
+}
+
+const SECONDS_END = 19;
+
+/** Where the fraction of a second ends; one that has no digits, or more than nine, is not read over. */
+function endOfFraction(text: string): number {
+  if (text.charCodeAt(SECONDS_END) !== POINT) return SECONDS_END;
+  let end = SECONDS_END + 1;
+  while (isDigit(text.charCodeAt(end))) end++;
+  const digits = end - SECONDS_END - 1;
+  return digits >= 1 && digits <= 9 ? end : SECONDS_END;
+}
+
+function plainMilliseconds(text: string, end: number): number {
+  let milliseconds = 0;
+  for (let at = SECONDS_END + 1, unit = 100; at < end && unit >= 1; at++, unit /= 10) milliseconds += (text.charCodeAt(at) - 48) * unit;
+  return milliseconds;
+}
+
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57;
+}
+
+const BLANK = 32;
+const HYPHEN = 45;
+const POINT = 46;
+const COLON = 58;
+const LETTER_T = 84;
+const LETTER_Z = 90;
+
+/** A Date that was parsed from a text which has more digits than milliseconds need. */
+class FinerDate extends Date {
+  readonly #milliseconds: number;
+  readonly #fraction: string;
+
+  constructor(milliseconds: number, fraction: string) {
+    super(milliseconds);
+    this.#milliseconds = milliseconds;
+    this.#fraction = fraction;
+  }
+
+  /** The digits, unless the Date was changed since. */
+  static fractionOf(date: Date): string | null {
+    return #fraction in date && date.#milliseconds === date.getTime() ? date.#fraction : null;
+  }
+}
 
 /**
  * The instant that a text names. What the text has beyond milliseconds is remembered with the Date and comes back in
@@ -81,19 +163,19 @@ const FINER = Symbol('finer than a millisecond');
  * @returns the reason where the text names none
  */
 export function parseInstant(text: string): Date | string {
+  const milliseconds = readPlainInstant(text);
+  if (!Number.isNaN(milliseconds)) return dated(milliseconds, text.substring(SECONDS_END + 1, endOfFraction(text)));
   const parts = readInstant(text);
   if (!parts) return NOT_A_DATE;
   if (!instantExists(parts)) return NO_SUCH_DATE;
-  const date = new Date(toMilliseconds(parts));
-  if (parts.fraction.length > 3 && !/^\d{3}0*$/.test(parts.fraction)) {
-    Object.defineProperty(date, FINER, { value: { milliseconds: date.getTime(), fraction: parts.fraction } });
-  }
-  return date;
+  return dated(toMilliseconds(parts), parts.fraction);
+}
+
+function dated(milliseconds: number, fraction: string): Date {
+  return fraction.length > 3 && !/^\d{3}0*$/.test(fraction) ? new FinerDate(milliseconds, fraction) : new Date(milliseconds);
 }
 
 /** The digits of a Date's fraction of a second: three, or as many as the text had that it was parsed from. */
 export function fractionOf(date: Date): string {
-  const finer = (date as unknown as Record<symbol, { milliseconds: number; fraction: string } | undefined>)[FINER];
-  if (finer && finer.milliseconds === date.getTime()) return finer.fraction;
-  return String(date.getUTCMilliseconds()).padStart(3, '0');
+  return FinerDate.fractionOf(date) ?? String(date.getUTCMilliseconds()).padStart(3, '0');
 }

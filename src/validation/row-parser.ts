@@ -6,6 +6,7 @@ import { type Convert, conversion, Refusal, type ValueOrigin } from './convert.t
 import { roundExactNumbers } from './exact-number.ts';
 import { MISSING, NULL_NOT_ALLOWED, reasonOfIssue } from './reasons.ts';
 import type { ColumnType, RowSchema } from './row-schema.ts';
+import { compileFunction } from './row-shape.ts';
 
 export type ParsedRow =
   | { readonly ok: true; readonly row: Record<string, unknown> }
@@ -55,46 +56,95 @@ export function createRowParser(schema: RowSchema, from: ValueOrigin): RowParser
   const columns = schema.columns.map((column) => columnParser(column, shape[column.name] as ZodNode, from));
   const whole = schema.uncompiled === null ? null : (schema.zod as unknown as Judging);
 
+  const parse = columnByColumn(columns, whole);
+  return whole || columns.some((column) => column.inherited) ? parse : wellFormedRows(columns, parse);
+}
+
+function columnByColumn(columns: readonly ColumnParser[], whole: Judging | null): RowParser {
   return (values) => {
     const row: Record<string, unknown> = {};
     // For zod's judgement of the whole row, which must not see a column's transform twice.
     const untransformed: Record<string, unknown> | null = whole ? {} : null;
     for (const column of columns) {
       const { name } = column;
-      let value = column.inherited && !Object.hasOwn(values, name) ? undefined : values[name];
-      if (value === null && column.nullIsMissing) value = undefined;
-      let reason: string | null = null;
-      if (value === undefined) {
-        if (!column.optional) return { ok: false, column: name, reason: MISSING };
-        if (!column.zod) continue;
-      } else if (value === null) {
-        if (!column.zod) {
-          if (!column.nullable) return { ok: false, column: name, reason: NULL_NOT_ALLOWED };
-        }
-      } else if (column.convert) {
-        const converted = column.convert(value);
-        if (!(converted instanceof Refusal)) value = converted;
-        else if (!column.catches) return { ok: false, column: name, reason: converted.reason };
-      }
-      if (column.zod) {
-        if (value !== undefined) value = roundExactNumbers(value);
-        if (untransformed && value !== undefined) put(untransformed, name, value);
-        const judged = ask(column.zod, value);
-        if (typeof judged === 'string') reason = judged;
-        else value = judged.data;
-      } else if (value === null) {
-        // The JSON text `null`.
-        if (!column.nullable) reason = NULL_NOT_ALLOWED;
-      } else if (column.judge) reason = column.judge(value);
-      if (reason !== null) return { ok: false, column: name, reason };
-      if (value !== undefined) {
-        put(row, name, value);
-        if (untransformed && !column.zod) put(untransformed, name, value);
-      }
+      const converted = convertValue(column, column.inherited && !Object.hasOwn(values, name) ? undefined : values[name]);
+      if (converted instanceof Refusal) return { ok: false, column: name, reason: converted.reason };
+      const judged = judgeValue(column, converted);
+      if (judged instanceof Refusal) return { ok: false, column: name, reason: judged.reason };
+      if (untransformed && converted !== undefined) put(untransformed, name, converted);
+      if (judged !== undefined) put(row, name, judged);
     }
     return whole && untransformed ? judgeWhole(whole, untransformed) : { ok: true, row };
   };
 }
+
+/**
+ * A function made for these columns, which parses the rows that fit and leaves all others to `parse`: each column has its own place in
+ * the code, which sees one type of value, and all rows have one shape.
+ */
+function wellFormedRows(columns: readonly ColumnParser[], parse: RowParser): RowParser {
+  const names: Record<string, unknown> = { parse, Refusal, convertValue, judgeValue };
+  const steps = columns.map((column, index) => {
+    const value = `v${index}`;
+    const { convert, judge } = column;
+    Object.assign(names, { [`column${index}`]: column, [`convert${index}`]: convert, [`judge${index}`]: judge });
+    const lines = [`let ${value} = values[${JSON.stringify(column.name)}];`];
+    if (column.zod) {
+      lines.push(`${value} = convertValue(column${index}, ${value});`, `if (${value} instanceof Refusal) return parse(values);`);
+      lines.push(`${value} = judgeValue(column${index}, ${value});`, `if (${value} instanceof Refusal) return parse(values);`);
+      return lines.join('\n');
+    }
+    lines.push(`if (${value} === undefined) { ${column.optional ? '' : 'return parse(values);'} }`);
+    lines.push(
+      `else if (${value} === null) { ${column.nullable ? '' : column.nullIsMissing ? `${value} = undefined;` : 'return parse(values);'} }`,
+    );
+    lines.push('else {');
+    if (convert)
+      lines.push(`${value} = convert${index}(${value});`, `if (${value} instanceof Refusal || ${value} === null) return parse(values);`);
+    if (judge) lines.push(`if (judge${index}(${value}) !== null) return parse(values);`);
+    lines.push('}');
+    return lines.join('\n');
+  });
+  const mayBeMissing = columns.findIndex((column) => column.optional || column.zod);
+  const always = mayBeMissing < 0 ? columns.length : mayBeMissing;
+  const literal = columns.slice(0, always).map((column, index) => `${JSON.stringify(column.name)}: v${index}`);
+  const rest = columns
+    .slice(always)
+    .map((column, index) => `if (v${always + index} !== undefined) row[${JSON.stringify(column.name)}] = v${always + index};`);
+  const text = `return (values) => {
+${steps.join('\n')}
+const row = { ${literal.join(', ')} };
+${rest.join('\n')}
+return { ok: true, row };
+};`;
+  return compileFunction(names, text);
+}
+
+/** The value as the column's schema wants it. */
+function convertValue(column: ColumnParser, received: unknown): unknown {
+  let value = received === null && column.nullIsMissing ? undefined : received;
+  if (value === undefined) return column.optional ? undefined : NO_VALUE;
+  if (value !== null && column.convert) {
+    const converted = column.convert(value);
+    if (!(converted instanceof Refusal)) value = converted;
+    else if (!column.catches) return converted;
+  }
+  return column.zod ? roundExactNumbers(value) : value;
+}
+
+function judgeValue(column: ColumnParser, value: unknown): unknown {
+  if (column.zod) {
+    const judged = ask(column.zod, value);
+    return typeof judged === 'string' ? new Refusal(judged) : judged.data;
+  }
+  if (value === undefined) return undefined;
+  if (value === null) return column.nullable ? null : NULL_REFUSED;
+  const reason = column.judge ? column.judge(value) : null;
+  return reason === null ? value : new Refusal(reason);
+}
+
+const NO_VALUE = new Refusal(MISSING);
+const NULL_REFUSED = new Refusal(NULL_NOT_ALLOWED);
 
 function columnParser(column: ColumnType, schema: ZodNode, from: ValueOrigin): ColumnParser {
   const apart = takeApart(column.name, schema);

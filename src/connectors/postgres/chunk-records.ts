@@ -1,4 +1,5 @@
 /** A chunk row by row: values as PostgreSQL's text, in the order of the key. */
+import { rowMaker } from '../../validation/row-shape.ts';
 import type { ChunkEnd, ChunkRequest, RecordChunk, SourceRecord } from '../source.ts';
 import type { Opening } from './chunk-copy.ts';
 import { CopyTextLines } from './copy-text-lines.ts';
@@ -26,6 +27,7 @@ export function recordChunk(opening: Opening, request: ChunkRequest): RecordChun
       const range = await findChunk(transaction, relation, request, database.label, known);
       const columns = request.columns.map(quoteName).join(', ');
       const lines = new CopyTextLines();
+      const makeRow = rowMaker<string>(request.columns);
       const start = readPosition(request.position);
       if (!range.last) opening.next.lookFor(relation, { ...request, position: toJson({ ...start, after: range.upTo }) });
       let rows = 0;
@@ -36,7 +38,7 @@ export function recordChunk(opening: Opening, request: ChunkRequest): RecordChun
       )) {
         bytes += piece.length;
         for (const values of lines.read(piece)) {
-          batch.push(new PostgresRecord(start.rows + rows, request.columns, values));
+          batch.push(new PostgresRecord(start.rows + rows, makeRow(values)));
           rows++;
           if (batch.length < BATCH_ROWS) continue;
           yield batch;
@@ -65,20 +67,12 @@ class PostgresRecord implements SourceRecord {
   readonly position: number;
   readonly values: Readonly<Record<string, string | null>>;
 
-  constructor(position: number, columns: readonly string[], values: readonly (string | null)[]) {
+  constructor(position: number, values: Readonly<Record<string, string | null>>) {
     this.position = position;
-    const record: Record<string, string | null> = {};
-    for (let index = 0; index < columns.length; index++) put(record, columns[index] as string, values[index] ?? null);
-    this.values = record;
+    this.values = values;
   }
 
   bytes(): Buffer {
     return Buffer.from(JSON.stringify(this.values));
   }
-}
-
-/** Assigning `__proto__` would set the prototype. */
-function put(record: Record<string, string | null>, name: string, value: string | null): void {
-  if (name === '__proto__') Object.defineProperty(record, name, { value, enumerable: true });
-  else record[name] = value;
 }

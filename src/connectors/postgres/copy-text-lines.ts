@@ -2,6 +2,8 @@
  * Takes the text format of COPY apart: a line a row, values separated by tabs, `\N` for null.
  * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS-TEXT
  */
+import { isAscii } from 'node:buffer';
+
 const LINE_FEED = 0x0a;
 
 const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
@@ -11,21 +13,16 @@ export class CopyTextLines {
   #rest: Buffer[] = [];
 
   /** The rows that a piece completes. Pieces may be cut anywhere; a line feed in a value is written as an escape. */
-  *read(piece: Buffer): Generator<(string | null)[], void, void> {
-    let at = 0;
-    for (;;) {
-      const end = piece.indexOf(LINE_FEED, at);
-      if (end < 0) break;
-      if (this.#rest.length > 0) {
-        const line = Buffer.concat([...this.#rest, piece.subarray(at, end)]);
-        this.#rest = [];
-        yield splitLine(line.toString('utf8'));
-      } else {
-        yield splitLine(piece.toString('utf8', at, end));
-      }
-      at = end + 1;
+  read(piece: Buffer): (string | null)[][] {
+    const end = piece.lastIndexOf(LINE_FEED) + 1;
+    if (end === 0) {
+      if (piece.length > 0) this.#rest.push(piece);
+      return [];
     }
-    if (at < piece.length) this.#rest.push(piece.subarray(at));
+    const whole = piece.subarray(0, end);
+    const bytes = this.#rest.length > 0 ? Buffer.concat([...this.#rest, whole]) : whole;
+    this.#rest = end < piece.length ? [piece.subarray(end)] : [];
+    return splitLines(bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8'));
   }
 
   requireComplete(): void {
@@ -33,12 +30,40 @@ export class CopyTextLines {
   }
 }
 
-/** The values of a line without its line end. */
+/** The values of one line without its line end. */
 export function splitLine(line: string): (string | null)[] {
-  const values: (string | null)[] = line.split('\t');
-  if (!line.includes('\\')) return values;
-  return values.map((value) => {
-    if (value === null || value === '\\N') return null;
-    return value.includes('\\') ? value.replace(/\\(.)/gs, (_, escaped: string) => ESCAPES[escaped] ?? escaped) : value;
-  });
+  const values = line.split('\t');
+  return line.includes('\\') ? values.map(unescaped) : values;
+}
+
+/** Decoding many lines at once is several times as fast as one by one. */
+function splitLines(text: string): (string | null)[][] {
+  const rows: (string | null)[][] = [];
+  let backslash = text.indexOf('\\');
+  for (let at = 0; at < text.length; ) {
+    const end = text.indexOf('\n', at);
+    if (backslash >= 0 && backslash < at) backslash = text.indexOf('\\', at);
+    const values = valuesOf(text, at, end);
+    rows.push(backslash >= 0 && backslash < end ? values.map(unescaped) : values);
+    at = end + 1;
+  }
+  return rows;
+}
+
+function valuesOf(text: string, start: number, end: number): string[] {
+  const values: string[] = [];
+  let at = start;
+  for (;;) {
+    const tab = text.indexOf('\t', at);
+    if (tab < 0 || tab > end) break;
+    values.push(text.substring(at, tab));
+    at = tab + 1;
+  }
+  values.push(text.substring(at, end));
+  return values;
+}
+
+function unescaped(value: string): string | null {
+  if (value === '\\N') return null;
+  return value.includes('\\') ? value.replace(/\\(.)/gs, (_, escaped: string) => ESCAPES[escaped] ?? escaped) : value;
 }
