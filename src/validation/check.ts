@@ -58,6 +58,14 @@ function judgeOf(check: ColumnCheck): Judge {
       return (value) => (atMost(value as string, check.value) ? null : reason);
     case 'length':
       return (value) => (atLeast(value as string, check.value) && atMost(value as string, check.value) ? null : reason);
+    case 'startsWith':
+      return (value) => ((value as string).startsWith(check.value) ? null : reason);
+    case 'endsWith':
+      return (value) => ((value as string).endsWith(check.value) ? null : reason);
+    case 'includes':
+      return (value) => ((value as string).includes(check.value) ? null : reason);
+    case 'format':
+      return (value) => (check.test(value as string) ? null : reason);
     case 'oneOf': {
       const values = new Set<unknown>(check.values);
       return (value) => (values.has(value) ? null : reason);

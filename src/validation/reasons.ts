@@ -12,6 +12,13 @@ export const NULL_NOT_ALLOWED = 'null is not allowed';
 
 const LONGEST_REASON = 200;
 
+/** Formats of zod that are none to people. */
+const FORMATS: Readonly<Record<string, string>> = {
+  regex: 'does not match the regular expression',
+  lowercase: 'not in lower case',
+  uppercase: 'not in upper case',
+};
+
 /** What a value that fails the check is. */
 export function reasonOfCheck(check: ColumnCheck): string {
   switch (check.kind) {
@@ -27,6 +34,14 @@ export function reasonOfCheck(check: ColumnCheck): string {
       return `longer than ${check.value}`;
     case 'length':
       return `length is not ${check.value}`;
+    case 'startsWith':
+      return shorten(`does not start with ${check.value}`);
+    case 'endsWith':
+      return shorten(`does not end with ${check.value}`);
+    case 'includes':
+      return shorten(`does not include ${check.value}`);
+    case 'format':
+      return FORMATS[check.format] ?? `not a valid ${check.format}`;
     case 'oneOf':
       return oneOf(check.values);
     case 'minDate':
@@ -48,7 +63,7 @@ export function reasonOfIssue(issue: z.core.$ZodIssue): string {
     case 'not_multiple_of':
       return `not a multiple of ${issue.divisor}`;
     case 'invalid_format':
-      return issue.format === 'regex' ? 'does not match the regular expression' : `not a valid ${issue.format}`;
+      return reasonOfFormat(issue);
     case 'invalid_value':
       return oneOf(issue.values);
     case 'invalid_union':
@@ -60,6 +75,14 @@ export function reasonOfIssue(issue: z.core.$ZodIssue): string {
     default:
       return `refused: ${issue.code.replaceAll('_', ' ')}`;
   }
+}
+
+function reasonOfFormat(issue: z.core.$ZodIssue & { code: 'invalid_format' }): string {
+  const { format, prefix, suffix, includes } = issue as { format: string; prefix?: string; suffix?: string; includes?: string };
+  if (prefix !== undefined) return reasonOfCheck({ kind: 'startsWith', value: prefix });
+  if (suffix !== undefined) return reasonOfCheck({ kind: 'endsWith', value: suffix });
+  if (includes !== undefined) return reasonOfCheck({ kind: 'includes', value: includes });
+  return FORMATS[format] ?? `not a valid ${format}`;
 }
 
 /** One line of at most 200 characters. */

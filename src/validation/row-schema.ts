@@ -25,6 +25,16 @@ export type ColumnCheck =
   | { readonly kind: 'min' | 'max'; readonly value: number | bigint; readonly inclusive: boolean }
   | { readonly kind: 'multipleOf'; readonly value: number | bigint }
   | { readonly kind: 'minLength' | 'maxLength' | 'length'; readonly value: number }
+  | { readonly kind: 'startsWith' | 'endsWith' | 'includes'; readonly value: string }
+  /** A regular expression or a format of strings. Its verdict is zod's own: JavaScript asks it in the worker, on the value of this column. */
+  | {
+      readonly kind: 'format';
+      /** As zod names it: `regex`, `email`, `ipv4`. */
+      readonly format: string;
+      readonly test: (value: string) => boolean;
+      /** Where it says all of the verdict, so that it may be translated. */
+      readonly pattern: RegExp | null;
+    }
   | { readonly kind: 'oneOf'; readonly values: readonly (string | number | boolean | null)[] }
   | { readonly kind: 'minDate' | 'maxDate'; readonly value: Date };
 
@@ -37,7 +47,7 @@ export interface ColumnType {
   readonly checks: readonly ColumnCheck[];
   /** PostgreSQL type for the target that Sluice creates; from `.meta({ sqlType })` where given. */
   readonly sqlType: string;
-  /** Why this column needs zod itself to be judged (a refinement, a transform, a regular expression); null where `checks` say all. */
+  /** Why this column needs zod itself to be judged (a refinement, a transform, a default); null where `checks` say all. */
   readonly uncompiled: string | null;
 }
 

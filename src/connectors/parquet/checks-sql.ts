@@ -1,5 +1,6 @@
 /** The row schema's checks as conditions of DuckDB, with the verdict that zod gives on the same value. */
 import { EXPECTED, UNSAFE_INTEGER } from '../../validation/convert.ts';
+import { portablePattern } from '../../validation/portable-pattern.ts';
 import { MISSING, NULL_NOT_ALLOWED, reasonOfCheck } from '../../validation/reasons.ts';
 import type { ColumnCheck, ColumnType } from '../../validation/row-schema.ts';
 import { NeedsRecords } from '../needs-records.ts';
@@ -103,6 +104,14 @@ function failsCheck(check: ColumnCheck, column: ColumnType, type: DuckType, ref:
       return isString ? `${length} > ${check.value}` : null;
     case 'length':
       return isString ? `${length} != ${check.value}` : null;
+    case 'startsWith':
+    case 'endsWith':
+    case 'includes':
+      return isString && isWellFormed(check.value) ? `NOT ${SUBSTRING[check.kind]}(${ref}::VARCHAR, ${quoteLiteral(check.value)})` : null;
+    case 'format': {
+      const pattern = isString && check.pattern ? portablePattern(check.pattern) : null;
+      return pattern === null ? null : `NOT regexp_full_match(${ref}::VARCHAR, ${quoteLiteral(pattern)})`;
+    }
     case 'oneOf':
       return isNotOneOf(check.values, column, type, ref);
     case 'minDate':
@@ -110,6 +119,11 @@ function failsCheck(check: ColumnCheck, column: ColumnType, type: DuckType, ref:
       return isBeyondDate(check.kind, check.value, column, type, ref);
   }
 }
+
+const SUBSTRING = { startsWith: 'starts_with', endsWith: 'ends_with', includes: 'contains' } as const;
+
+/** Half of a surrogate pair, and NUL, are in no text of DuckDB's SQL. */
+const isWellFormed = (text: string): boolean => !/[\p{Surrogate}\0]/u.test(text);
 
 /** A number as JavaScript compares it: a double, or exact for bigint. */
 function asNumber(column: ColumnType, type: DuckType, ref: string): string {

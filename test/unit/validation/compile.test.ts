@@ -92,8 +92,9 @@ test.each<[string, z.ZodType, Partial<ColumnType>]>([
 });
 
 test.each<[string, z.ZodType, string, string]>([
-  ['a regular expression', z.string().regex(/a/), 'string', 'regular expression'],
-  ['email', z.email(), 'string', 'format email'],
+  ['url', z.url(), 'string', 'format url, which trims'],
+  ["a format of one's own", z.stringFormat('even', (value) => value.length % 2 === 0), 'string', 'format even'],
+  ['an address anywhere but at the beginning', z.string().includes('@', { position: 1 }), 'string', 'format includes'],
   ['a refinement', z.int().refine(() => true), 'int', 'refinement'],
   [
     'a refinement of a nullable',
@@ -114,9 +115,32 @@ test.each<[string, z.ZodType, string, string]>([
   ['an object', z.object({ a: z.int() }), 'json', 'object'],
   ['an array', z.array(z.int()), 'json', 'array'],
   ['a record', z.record(z.string(), z.int()), 'json', 'record'],
-  ['iso.datetime with a precision', z.iso.datetime({ precision: 3 }), 'string', 'format datetime'],
 ])('%s is left to zod', (_name, schema, type, uncompiled) => {
   expect(column(schema)).toMatchObject({ type, uncompiled });
+});
+
+test.each<[string, z.ZodType, string]>([
+  ['a regular expression', z.string().regex(/a/), 'regex'],
+  ['email', z.email(), 'email'],
+  ['string().uuid()', z.string().uuid(), 'uuid'],
+  ['ipv6', z.ipv6(), 'ipv6'],
+  ['base64', z.base64(), 'base64'],
+  ['iso.time', z.iso.time(), 'time'],
+  ['iso.datetime with a precision', z.iso.datetime({ precision: 3 }), 'datetime'],
+  ['lower case', z.string().lowercase(), 'lowercase'],
+])("%s is judged by zod's own check, in the worker", (_name, schema, format) => {
+  expect(column(schema)).toMatchObject({ type: 'string', uncompiled: null, checks: [{ kind: 'format', format }] });
+});
+
+test('beginnings, ends and parts of strings', () => {
+  expect(column(z.string().startsWith('a').endsWith('z').includes('-'))).toMatchObject({
+    uncompiled: null,
+    checks: [
+      { kind: 'startsWith', value: 'a' },
+      { kind: 'endsWith', value: 'z' },
+      { kind: 'includes', value: '-' },
+    ],
+  });
 });
 
 test('the SQL type of .meta() wins, wherever it stands', () => {
