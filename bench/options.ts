@@ -36,7 +36,7 @@ export interface BenchOptions {
 type Sizes = Pick<BenchOptions, 'rows' | 'repeats' | 'kills' | 'peerRepeats' | 'growthRows' | 'partitions' | 'furtherPartitions'>;
 
 const QUICK: Sizes = {
-  ...{ rows: 10_000, repeats: 1, kills: 1, peerRepeats: 1, growthRows: [5_000, 10_000] },
+  ...{ rows: 10_000, repeats: 1, kills: 0, peerRepeats: 1, growthRows: [5_000, 10_000] },
   ...{ partitions: 40, furtherPartitions: 20 },
 };
 const FULL: Sizes = {

@@ -3,6 +3,11 @@ import { PEERS } from './peers/peer.ts';
 import type { BenchResult, CaseResult, OrchestrationResult, ScalingResult } from './results.ts';
 import { count, fixed, megabytes, percent, type Table } from './table.ts';
 
+/** A worker's memory stays below this, at any number of rows. */
+const MOST_BYTES = 300e6;
+/** Where the limit is so many times as fast as another program, Sluice is to be twice as fast as it, and elsewhere faster. */
+const FAR = 2.5;
+
 /** What a user asks first: how fast, and how far from the limit. */
 export function speedTable(cases: readonly CaseResult[]): Table {
   return {
@@ -17,7 +22,7 @@ export function speedTable(cases: readonly CaseResult[]): Table {
       fixed(each.ratio),
       each.ratioWithoutOverhead === null ? '-' : fixed(each.ratioWithoutOverhead),
       each.wanted.ratio === undefined ? '-' : `${fixed(each.wanted.ratio)}${met(each.ratio <= each.wanted.ratio)}`,
-      each.ours.peakBytes === null ? '-' : megabytes([each.ours.peakBytes]),
+      peakOfWorker(each),
     ]),
   };
 }
@@ -74,7 +79,14 @@ export function peersTable(cases: readonly CaseResult[]): Table {
         const peer = each.peers[name];
         if (!peer) return ['null', '-', '-', '-', '-'];
         const peak = peer.peakBytes === null ? '-' : megabytes([peer.peakBytes]);
-        return [count(peer.rowsPerSecond), fixed(peer.overOurs), fixed(peer.cpuSeconds), fixed(peer.serverCpuSeconds), peak];
+        const least = each.limit.rowsPerSecond > FAR * peer.rowsPerSecond ? 2 : 1;
+        return [
+          count(peer.rowsPerSecond),
+          `${fixed(peer.overOurs)}${met(peer.overOurs > least)}`,
+          fixed(peer.cpuSeconds),
+          fixed(peer.serverCpuSeconds),
+          peak,
+        ];
       }),
       PEERS.filter((name) => each.peerNotes[name])
         .map((name) => `${name}: ${each.peerNotes[name]?.split('\n', 1)[0]?.slice(0, 200).replaceAll('|', '/')}`)
@@ -97,7 +109,7 @@ export function growthTable(cases: readonly CaseResult[]): Table {
         fixed((each.ours.serverCpuSeconds / each.rows) * 1e6),
         fixed(each.ratio),
         each.ratioWithoutOverhead === null ? '-' : fixed(each.ratioWithoutOverhead),
-        each.ours.peakBytes === null ? '-' : megabytes([each.ours.peakBytes]),
+        peakOfWorker(each),
       ]),
   };
 }
@@ -158,6 +170,10 @@ export function takeoverLine(takeover: NonNullable<BenchResult['takeover']>): st
     `From SIGKILL of a worker to the first new chunk of a partition that it had in hand: ${fixed(seconds)} s ` +
     `(median of ${kills}: ${all.map((each) => fixed(each)).join(', ')}); of any partition: ${fixed(anyChunkSeconds)} s.`
   );
+}
+
+function peakOfWorker({ ours }: CaseResult): string {
+  return ours.peakBytes === null ? '-' : `${megabytes([ours.peakBytes])}${met(ours.peakBytes < MOST_BYTES)}`;
 }
 
 function met(is: boolean): string {

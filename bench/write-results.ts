@@ -73,11 +73,12 @@ function sections(result: BenchResult): Map<Section, string[]> {
   return found;
 }
 
-function setting({ at, version, load, rows, repeats, workers, postgres, node }: BenchSetting): string {
+function setting({ at, version, quick, load, rows, repeats, workers, postgres, node }: BenchSetting): string {
   const noise = `other programs used ${percent(load.foreignShare)} of the machine${load.noisy ? ': **noisy, not a result**' : ''}`;
+  const size = quick ? ' **Quick: sizes too small to say anything about speed.**' : '';
   return (
     `Measured on ${at.slice(0, 10)} with version ${version}: ${load.cpus} CPUs, ${postgres}, Node ${node}, ${workers} workers, ` +
-    `${count(rows)} orders, medians of ${repeats}; ${noise}.`
+    `${count(rows)} orders, medians of ${repeats}; ${noise}.${size}`
   );
 }
 
