@@ -79,8 +79,9 @@ export class Peers {
         const sameContent = content.rows === ours.content.rows && content.checksum === ours.content.checksum;
         peers[name] = { ...side, overOurs: side.seconds / ours.ours.seconds, sameContent };
         if (!sameContent) notes[name] = `${content.rows} rows, and not the same ones`;
-        else if (of.pipeline.endsWith('-schema')) notes[name] = 'without checking the rows';
+        else notes[name] = remarks(peer, work, of).join(', ');
       } catch (error) {
+        // Another program's failure is no reason to lose what was measured.
         notes[name] = `failed: ${describeError(error).slice(0, 2000)}`;
         this.#say(`${peer.title}, ${of.name}: ${notes[name]}`);
       }
@@ -119,11 +120,19 @@ export class Peers {
   async #fill(target: string, table: string, before: string | undefined): Promise<void> {
     if (before === undefined) return;
     await this.#byHand.do({
-      from: { url: this.#stack.target, copy: `copy (${before}) to stdout (format binary)` },
+      // As text: a program may have made other types of the columns.
+      from: { url: this.#stack.target, copy: `copy (${before}) to stdout` },
       url: target,
       before: [],
-      copy: `copy ${table} (${ORDER_NAMES}) from stdin (format binary)`,
+      copy: `copy ${table} (${ORDER_NAMES}) from stdin`,
       after: [],
     });
   }
+}
+
+function remarks(peer: Peer, work: PeerWork, of: BenchCase): string[] {
+  return [
+    ...(of.pipeline.endsWith('-schema') ? ['without checking the rows'] : []),
+    ...(peer.name === 'dlt' && work.source.kind === 'csv' ? ['the files are handed to COPY unread'] : []),
+  ];
 }
