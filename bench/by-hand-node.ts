@@ -12,11 +12,11 @@ export async function byHandWithNode({ from, url, before, copy, after }: HandWor
   const source = 'url' in from ? await connected(from.url) : null;
   try {
     for (const statement of before) await target.query(statement);
-    const bytes =
-      'url' in from && source
-        ? source.query(copyTo(from.copy))
-        : createReadStream('file' in from ? from.file : '', { highWaterMark: PIECE_BYTES });
-    await pipeline(bytes, target.query(copyFrom(copy)));
+    if ('url' in from) {
+      if (source) await pipeline(source.query(copyTo(from.copy)), target.query(copyFrom(copy)));
+    } else {
+      for (const file of from.files) await pipeline(createReadStream(file, { highWaterMark: PIECE_BYTES }), target.query(copyFrom(copy)));
+    }
     for (const statement of after) await target.query(statement);
   } finally {
     await Promise.allSettled([target.end(), source?.end()]);

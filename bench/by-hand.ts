@@ -1,13 +1,12 @@
 /** The same work as a person would do it: psql, a pipe, a few statements. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { byHandWithNode } from './by-hand-node.ts';
 
 export interface HandWork {
-  /** What is copied: the answer to a COPY ... TO STDOUT on a database, or a finished file. */
-  readonly from: { readonly url: string; readonly copy: string } | { readonly file: string };
+  /** What is copied: the answer to a COPY ... TO STDOUT on a database, or finished files one after the other. */
+  readonly from: { readonly url: string; readonly copy: string } | { readonly files: readonly string[] };
   /** The database that it goes into. */
   readonly url: string;
   /** Statements before, the COPY ... FROM STDIN itself, and what follows, all on one connection. */
@@ -37,7 +36,9 @@ export async function findByHand(): Promise<ByHand> {
 const PSQL = ['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1'] as const;
 
 async function withPsql({ from, url, before, copy, after }: HandWork): Promise<void> {
-  const statements = [...before, copy, ...after].flatMap((statement) => ['-c', statement]);
+  // psql's own \copy of a file is the same statement, with a file in place of its standard input.
+  const copies = 'files' in from ? from.files.map((file) => `\\${copy.replace('from stdin', `from '${file}'`)}`) : [copy];
+  const statements = [...before, ...copies, ...after].flatMap((statement) => ['-c', statement]);
   const target = new URL(url);
   const env = {
     ...process.env,
@@ -48,14 +49,9 @@ async function withPsql({ from, url, before, copy, after }: HandWork): Promise<v
     PGDATABASE: target.pathname.slice(1),
     PGOPTIONS: '-c client_min_messages=warning',
   };
-  if ('file' in from) {
-    const file = await open(from.file);
-    try {
-      const [command, ...args] = PSQL;
-      await ended(spawn(command, [...args, ...statements], { env, stdio: [file.fd, 'ignore', 'inherit'] }));
-    } finally {
-      await file.close();
-    }
+  if ('files' in from) {
+    const [command, ...args] = PSQL;
+    await ended(spawn(command, [...args, ...statements], { env, stdio: ['ignore', 'ignore', 'inherit'] }));
     return;
   }
   // A shell's pipe: no byte passes through this process.

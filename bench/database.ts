@@ -45,3 +45,9 @@ export async function makeFresh(url: string, { name, columns, key, rows }: Fresh
     'checkpoint',
   );
 }
+
+/** The table as it is before a measurement; null: missing. */
+export async function prepareTable(url: string, name: string, table: Omit<FreshTable, 'name'> | null): Promise<void> {
+  if (table) await makeFresh(url, { ...table, name });
+  else await execute(url, `drop table if exists ${name}`, 'checkpoint');
+}

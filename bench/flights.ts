@@ -18,7 +18,7 @@ export async function flightsCases(stack: BenchStack, byHand: ByHand, quick: boo
   const rows = await writeCsv(file, to);
   // What the target holds before a run that replaces it. One flight of each month differs, so that there is something to replace.
   await byHand.do({
-    from: { file },
+    from: { files: [file] },
     url: stack.target,
     before: [`create unlogged table flights_before (${COLUMNS})`],
     copy: 'copy flights_before from stdin (format csv)',
@@ -34,11 +34,13 @@ export async function flightsCases(stack: BenchStack, byHand: ByHand, quick: boo
     rows,
     pipeline: 'flights',
     params: quick ? { to } : {},
+    wanted: { ratio: 1.3 },
+    peers: { dlt: 'does not leave out the rows that do not fit', pgloader: 'does not read Parquet' },
     ours: 'flights',
     byHand: 'flights_by_hand',
     table: { columns: COLUMNS, rows: before },
     hand: {
-      from: { file },
+      from: { files: [file] },
       url: stack.target,
       before: ['drop table if exists flights_staging', 'create unlogged table flights_staging (like flights_by_hand)'],
       copy: 'copy flights_staging from stdin (format csv)',

@@ -4,21 +4,15 @@ import { activitySpans } from './activity-spans.ts';
 import type { ByHand } from './by-hand.ts';
 import type { BenchCase } from './cases.ts';
 import { type Content, contentOf } from './content.ts';
-import { execute, makeFresh } from './database.ts';
+import { execute, prepareTable } from './database.ts';
 import { LoadMeter } from './load-meter.ts';
-import { cpuSeconds, descendants, ownCpuSeconds, peakBytes, resetPeak } from './processes.ts';
+import { type Measurement, measureClient, startMeter } from './meter.ts';
+import { cpuSeconds, peakBytes, resetPeak } from './processes.ts';
 import { type CaseResult, median, type SideResult } from './results.ts';
 import type { BenchStack } from './stack.ts';
 
-const LOOK_AT_MEMORY_MS = 200;
-
-interface Measurement {
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-  readonly serverCpuSeconds: number;
-  readonly temporalCpuSeconds: number;
-  readonly peakBytesPerProcess: readonly number[];
-}
+/** What a case's own measurements say. */
+export type MeasuredCase = Omit<CaseResult, 'ratioWithoutOverhead' | 'over' | 'peers' | 'peerNotes'>;
 
 export interface CaseRun {
   readonly ours: Measurement;
@@ -38,7 +32,7 @@ export class Measuring {
   }
 
   /** A B A B ..., and the medians. */
-  async case(of: BenchCase, pool: WorkerPool, repeats: number): Promise<Omit<CaseResult, 'ratioWithoutOverhead'>> {
+  async case(of: BenchCase, pool: WorkerPool, repeats: number): Promise<MeasuredCase> {
     const load = new LoadMeter();
     const runs: CaseRun[] = [];
     while (runs.length < repeats) runs.push(await this.round(of, pool));
@@ -60,6 +54,8 @@ export class Measuring {
       // Of the pairs: what disturbs the machine for a while disturbs both.
       ratio: median(runs.map((run) => run.ours.seconds / run.limit.seconds)),
       spans: Object.fromEntries(spans),
+      wanted: of.wanted,
+      rowsPerCpuSecond: ours.cpuSeconds > 0 ? of.rows / ours.cpuSeconds : null,
       content,
       foreignShare: load.read().foreignShare,
     };
@@ -71,25 +67,26 @@ export class Measuring {
    */
   async round(of: BenchCase, pool: WorkerPool): Promise<CaseRun> {
     const { target } = this.#stack;
-    await makeFresh(target, { ...of.table, name: of.ours });
-    const { ours, runId } = await this.#sluice(of, pool);
+    await prepareTable(target, of.ours, of.table);
+    const { ours, runId } = await this.sluice(of, pool);
     const loaded = await contentOf(target, of.ours);
     const spans = await activitySpans(this.#stack.sluice, runId, ours.seconds);
     await execute(target, `drop table ${of.ours}`);
 
-    await makeFresh(target, { ...of.table, name: of.byHand });
-    const limit = await this.#hand(of);
+    await prepareTable(target, of.byHand, of.table);
+    const limit = await measureClient(this.#stack, () => this.#byHand.do(of.hand), this.#byHand.inProcess);
     const expected = await contentOf(target, of.byHand);
     await execute(target, `drop table ${of.byHand}`);
     requireEqual(of, loaded, expected);
     return { ours, limit, spans, content: loaded };
   }
 
-  async #sluice(of: BenchCase, pool: WorkerPool): Promise<{ ours: Measurement; runId: string }> {
+  /** A run of Sluice alone, with what it used. */
+  async sluice(of: Pick<BenchCase, 'pipeline' | 'params'>, pool: WorkerPool): Promise<{ ours: Measurement; runId: string }> {
     const { sluice, postgres, temporal } = this.#stack;
     const workers = pool.pids();
     for (const pid of workers) resetPeak(pid);
-    const used = meter({ client: () => sum(workers.map((pid) => cpuSeconds(pid))), postgres, temporal });
+    const used = startMeter({ client: () => sum(workers.map((pid) => cpuSeconds(pid))), postgres, temporal });
     this.#runs += 1;
     const run = await sluice.start(of.pipeline, { params: of.params, id: `bench-${this.#runs}` });
     await run.result();
@@ -97,48 +94,10 @@ export class Measuring {
     if (pool.restarts() > 0) throw new Error('a worker ended while it was measured; look at its log');
     return { ours: { ...took, peakBytesPerProcess: workers.flatMap((pid) => peakBytes(pid) ?? []) }, runId: run.id };
   }
-
-  async #hand(of: BenchCase): Promise<Measurement> {
-    const { postgres, temporal } = this.#stack;
-    // What this process has besides at the moment: servers and workers.
-    const others = new Set(descendants(process.pid));
-    const peaks = new Map<number, number>();
-    const look = () => {
-      const pids = this.#byHand.inProcess ? [process.pid] : descendants(process.pid, others);
-      for (const pid of pids) peaks.set(pid, peakBytes(pid) ?? peaks.get(pid) ?? 0);
-    };
-    const watch = setInterval(look, LOOK_AT_MEMORY_MS);
-    // psql's own time comes to this process when it ends; ours is not psql's.
-    const client = () => cpuSeconds(process.pid, others) - (this.#byHand.inProcess ? 0 : ownCpuSeconds(process.pid));
-    const used = meter({ client, postgres, temporal });
-    try {
-      await this.#byHand.do(of.hand);
-      return { ...used(), peakBytesPerProcess: [...peaks.values()] };
-    } finally {
-      clearInterval(watch);
-    }
-  }
 }
 
-/** Starts counting; call the answer when the work is done. */
-function meter(of: { client: () => number; postgres: number; temporal: number }): () => Omit<Measurement, 'peakBytesPerProcess'> {
-  const cpu = () => ({ client: of.client(), server: cpuSeconds(of.postgres), temporal: cpuSeconds(of.temporal) });
-  const before = cpu();
-  const began = performance.now();
-  return () => {
-    const seconds = (performance.now() - began) / 1000;
-    const after = cpu();
-    return {
-      seconds,
-      // The kernel counts in hundredths: of a moment's work there may be less than nothing.
-      cpuSeconds: Math.max(after.client - before.client, 0),
-      serverCpuSeconds: Math.max(after.server - before.server, 0),
-      temporalCpuSeconds: Math.max(after.temporal - before.temporal, 0),
-    };
-  };
-}
-
-function sideResult(all: readonly Measurement[], rows: number): SideResult {
+/** Medians over the measurements of a side, and peaks over all of them. */
+export function sideResult(all: readonly Measurement[], rows: number): SideResult {
   const middle = (of: (each: Measurement) => number) => median(all.map(of));
   const seconds = middle((each) => each.seconds);
   const processes = Math.max(0, ...all.map((each) => each.peakBytesPerProcess.length));

@@ -1,6 +1,8 @@
 /** The figures, as `--json` prints them. */
+import type { Wanted } from './cases.ts';
 import type { Content } from './content.ts';
 import type { Load } from './load-meter.ts';
+import type { PeerName } from './peers/peer.ts';
 
 /** One side of a case: medians over the repeats, peaks over all of them. */
 export interface SideResult {
@@ -31,11 +33,28 @@ export interface CaseResult {
   readonly ratio: number;
   /** The same with the fixed overhead of a run taken off on both sides; null where it was not measured. */
   readonly ratioWithoutOverhead: number | null;
+  /** Where to arrive at. */
+  readonly wanted: Wanted;
+  /** Our time over that of the case that `wanted.over` names; null where that was not measured. */
+  readonly over: number | null;
+  /** Rows for each CPU second of the workers; null where it took no time to speak of. */
+  readonly rowsPerCpuSecond: number | null;
+  /** The same by other programs; null where they cannot, or were not asked. */
+  readonly peers: { readonly [peer in PeerName]: PeerResult | null };
+  /** Why not, and what else there is to say. */
+  readonly peerNotes: { readonly [peer in PeerName]: string };
   /** Seconds of each kind of activity, from first scheduled to last completed, and of what lies between. Medians. */
   readonly spans: { readonly [activity: string]: number };
   /** What both sides loaded: equal, or the bench fails. */
   readonly content: Content;
   readonly foreignShare: number;
+}
+
+export interface PeerResult extends Omit<SideResult, 'temporalCpuSeconds'> {
+  /** Its time over ours. */
+  readonly overOurs: number;
+  /** Its table has the same rows as ours. */
+  readonly sameContent: boolean;
 }
 
 export interface TakeoverResult {
@@ -47,20 +66,58 @@ export interface TakeoverResult {
   readonly all: readonly number[];
 }
 
-export interface BenchResult {
+/** What a run costs beside the rows. All in seconds, medians. */
+export interface OrchestrationResult {
+  /** From the start of `sluice run` to the first chunk recorded, on a warm stack. */
+  readonly firstChunkSeconds: number;
+  /** `sluice run` of one small partition, from its start to its exit. */
+  readonly onePartitionSeconds: number;
+  /** A run with many tiny partitions less one with a single one, divided. */
+  readonly furtherPartitionSeconds: number;
+  readonly furtherPartitions: number;
+  /** Partitions a second of a long run: of its first and last tenth. */
+  readonly steady: { readonly partitions: number; readonly firstPerSecond: number; readonly lastPerSecond: number };
+  /** `sluice dev`, from its start until it says that it is up, where everything is there already. */
+  readonly devReadySeconds: number;
+  readonly all: { readonly firstChunk: readonly number[]; readonly onePartition: readonly number[]; readonly devReady: readonly number[] };
+}
+
+/** The same run with one worker and with two. */
+export interface ScalingResult {
+  readonly case: string;
+  readonly rows: number;
+  readonly one: SideResult;
+  readonly two: SideResult;
+  /** Time with one worker over time with two. */
+  readonly speedUp: number;
+}
+
+/** Where and how it was measured. */
+export interface BenchSetting {
+  readonly at: string;
+  readonly version: string;
   readonly quick: boolean;
+  readonly rows: number;
   readonly repeats: number;
   readonly workers: number;
-  /** What did the work by hand. */
+  /** What did the work by hand, and the other programs. */
   readonly byHand: string;
+  readonly peers: readonly string[];
   readonly postgres: string;
   readonly node: string;
   readonly load: Load;
+  readonly seconds: number;
+}
+
+export interface BenchResult extends BenchSetting {
   /** A run of one row. */
   readonly overhead: CaseResult | null;
   readonly cases: readonly CaseResult[];
+  /** The same cases at growing numbers of rows. */
+  readonly growth: readonly CaseResult[];
+  readonly scaling: readonly ScalingResult[];
+  readonly orchestration: OrchestrationResult | null;
   readonly takeover: TakeoverResult | null;
-  readonly seconds: number;
 }
 
 export function median(values: readonly number[]): number {

@@ -14,6 +14,8 @@ import { databaseOf, execute } from './database.ts';
 
 /** This repository; the bench runs from `dist/bench`. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** The program `sluice`. */
+export const CLI = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 const WORKER = fileURLToPath(new URL('../workers/worker.js', import.meta.url));
 
 export interface BenchStack {
@@ -25,11 +27,15 @@ export interface BenchStack {
   /** Process ids. */
   readonly postgres: number;
   readonly temporal: number;
+  /** Where the pipelines expect the orders as files. */
+  readonly files: string;
+  /** Environment of workers and of the command line. */
+  readonly env: NodeJS.ProcessEnv;
   /** Fresh worker processes, in place of those before. */
-  freshWorkers(): Promise<WorkerPool>;
+  freshWorkers(count: number): Promise<WorkerPool>;
 }
 
-export async function startBenchStack(workers: number, cleanups: Cleanups, say: (message: string) => void): Promise<BenchStack> {
+export async function startBenchStack(cleanups: Cleanups, say: (message: string) => void): Promise<BenchStack> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
   await chmod(folder, 0o755); // PostgreSQL may run as another user
   cleanups.add(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
@@ -49,33 +55,33 @@ export async function startBenchStack(workers: number, cleanups: Cleanups, say: 
   await execute(postgres.url, 'create database source');
   const source = databaseOf(postgres.url, 'source');
   // The user's own Temporal, its keys and profiles are not meant.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TEMPORAL_')));
-  const sluice = await connect({ address: temporal.address, namespace: temporal.namespace, timeoutMs: 30_000, env });
+  const outside = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TEMPORAL_')));
+  const sluice = await connect({ address: temporal.address, namespace: temporal.namespace, timeoutMs: 30_000, env: outside });
   cleanups.add(() => sluice.close());
 
+  const files = join(folder, 'files');
+  const env = {
+    ...outside,
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    SLUICE_TASK_QUEUE: sluice.settings.taskQueue,
+    SLUICE_DATABASE_URL: postgres.url,
+    SLUICE_BENCH_SOURCE_URL: source,
+    SLUICE_BENCH_FILES: files,
+    SLUICE_PIPELINES: join(ROOT, 'bench/pipelines'),
+    SLUICE_FAULTS: '',
+    TMPDIR: folder, // a killed worker leaves its temporary files
+  };
   let pool: WorkerPool | null = null;
   cleanups.add(async () => pool?.kill());
-  const freshWorkers = async () => {
+  const freshWorkers = async (count: number) => {
     await pool?.stop();
-    pool = startWorkerPool({
-      entry: WORKER,
-      count: workers,
-      logs: folder,
-      nodeArgs: [],
-      env: {
-        ...env,
-        TEMPORAL_ADDRESS: temporal.address,
-        TEMPORAL_NAMESPACE: temporal.namespace,
-        SLUICE_TASK_QUEUE: sluice.settings.taskQueue,
-        SLUICE_DATABASE_URL: postgres.url,
-        SLUICE_BENCH_SOURCE_URL: source,
-        SLUICE_PIPELINES: join(ROOT, 'bench/pipelines'),
-        SLUICE_FAULTS: '',
-        TMPDIR: folder, // a killed worker leaves its temporary files
-      },
-    });
+    pool = startWorkerPool({ entry: WORKER, count, logs: folder, nodeArgs: [], env });
     await pool.ready();
     return pool;
   };
-  return { folder, source, target: postgres.url, sluice, postgres: postgres.process.pid, temporal: temporal.process.pid, freshWorkers };
+  return {
+    ...{ folder, files, env, source, target: postgres.url, sluice, freshWorkers },
+    ...{ postgres: postgres.process.pid, temporal: temporal.process.pid },
+  };
 }

@@ -4,7 +4,7 @@ import pg from 'pg';
 import type { WorkerPool } from '../workers/pool.ts';
 import type { BenchCase } from './cases.ts';
 import { type Content, contentOf } from './content.ts';
-import { makeFresh } from './database.ts';
+import { prepareTable } from './database.ts';
 import { requireEqual } from './measure.ts';
 import { median, type TakeoverResult } from './results.ts';
 import type { BenchStack } from './stack.ts';
@@ -37,7 +37,7 @@ export async function measureTakeover(
 
 async function killOnce(stack: BenchStack, pool: WorkerPool, of: BenchCase, id: string, expected: Content): Promise<Kill> {
   await pool.ready();
-  await makeFresh(stack.target, { ...of.table, name: of.ours });
+  await prepareTable(stack.target, of.ours, of.table);
   const ledger = new pg.Client({ connectionString: stack.target });
   ledger.on('error', () => {});
   await ledger.connect();
