@@ -1,5 +1,6 @@
 /** What a run would do: the part of planning that only reads. `planRun` freezes it, and `sluice explain` shows it. */
 import type { Database } from '../connectors/postgres/database.ts';
+import { LOCK_NOT_AVAILABLE, sqlState } from '../connectors/postgres/errors.ts';
 import { whyNotSwapped } from '../connectors/postgres/swap.ts';
 import { inspectTarget, type TargetTable } from '../connectors/postgres/target-table.ts';
 import type { CursorWindow, Source, SourceDescription, TransferChoice } from '../connectors/source.ts';
@@ -73,8 +74,17 @@ function keysAreDistinct(
 
 async function whyStaged(database: Database, pipeline: BoundPipeline, target: TargetTable): Promise<string | null> {
   if (pipeline.commit === 'partition') return 'the pipeline commits by partition';
-  return await database.transaction((client) => whyNotSwapped(client, pipeline.target, target.oid), { readOnly: true });
+  const options = { readOnly: true, lockTimeoutMs: PATIENCE_MS };
+  return await database
+    .transaction((client) => whyNotSwapped(client, pipeline.target, target.oid), options)
+    .catch((error: Error) => {
+      if (sqlState(error.cause) === LOCK_NOT_AVAILABLE) return 'another session has locked the table';
+      throw error;
+    });
 }
+
+/** A table that is locked for longer is not worth the wait: staging does without it until the commit. */
+const PATIENCE_MS = 1_000;
 
 async function chooseTransfer(pipeline: BoundPipeline, source: Source, staged: readonly PlannedColumn[]): Promise<TransferChoice> {
   const schema = pipeline.row?.columns ?? [];

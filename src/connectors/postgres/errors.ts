@@ -8,6 +8,9 @@ import { PermanentError, SluiceError, TransientError } from '../../errors.ts';
 /** Where it happened, for the message: `target postgres://host/db`. */
 export type Where = string;
 
+/** The lock timeout is over. */
+export const LOCK_NOT_AVAILABLE = '55P03';
+
 const PERMANENT: Record<string, { code: string; advice: string }> = {
   '28P01': { code: 'AuthenticationFailed', advice: 'Check the user and the password in the connection URL.' },
   '28000': { code: 'AuthenticationFailed', advice: 'Check the user in the connection URL and pg_hba.conf on the server.' },
@@ -33,7 +36,7 @@ function isTransientState(state: string): boolean {
     state.startsWith('57P') || // shutdown, crash recovery, cannot connect now, idle session ended
     state === '57014' || // query cancelled
     state.startsWith('40') || // serialization failure, deadlock
-    state === '55P03' || // lock not available
+    state === LOCK_NOT_AVAILABLE ||
     state === '55006' || // object in use
     state.startsWith('58') // system error: I/O
   );
@@ -41,12 +44,13 @@ function isTransientState(state: string): boolean {
 
 /** Lost connections, servers that come or go, locks that others hold: they say nothing of the work. */
 function isBlamelessState(state: string): boolean {
-  return state.startsWith('08') || state.startsWith('57P') || state.startsWith('53') || state === '55P03';
+  return state.startsWith('08') || state.startsWith('57P') || state.startsWith('53') || state === LOCK_NOT_AVAILABLE;
 }
 
 /** What a person can do about a transient error; nothing has to be done for the run to go on once the cause is gone. */
 function transientAdvice(state: string): string {
-  if (state === '55P03') return 'Another session holds the lock: look for it in pg_stat_activity. It goes on when that session lets go.';
+  if (state === LOCK_NOT_AVAILABLE)
+    return 'Another session holds the lock: look for it in pg_stat_activity. It goes on when that session lets go.';
   if (state === '53300')
     return 'Raise max_connections or the connection limit of the role, or run fewer workers. It goes on when there is room.';
   if (state === '53100') return 'Make room on the disk of the server. It goes on when there is some.';

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
-import { sqlState } from './errors.ts';
+import { LOCK_NOT_AVAILABLE, sqlState } from './errors.ts';
 import { type LoadColumn, type TargetPlace, targetPlace } from './load.ts';
 
 /** Where a table is built that will take the target's place. */
@@ -20,8 +20,6 @@ export interface Beside {
 const LOCK_WAIT_MS = 500;
 const LOCK_PAUSE_MS = 200;
 const LOCK_TRIES = 20;
-/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const LOCK_NOT_AVAILABLE = '55P03';
 
 type Queries = Pick<Connection, 'query'>;
 
@@ -96,7 +94,7 @@ const WHAT_HANGS_ON_IT = `
   end as why
   from pg_class c where c.oid = $1::oid`;
 
-/** Creates the table that is built, without keys and indexes. */
+/** Creates the table that is built, without keys and indexes, in the transaction of the plan, which has no lock timeout of its own. */
 export async function createBeside(
   client: Connection,
   beside: Beside,
@@ -106,7 +104,9 @@ export async function createBeside(
   const declared = beside.replaces
     ? [`like ${quoteTable(config.table)} including defaults including storage including compression`]
     : columns.map((column) => `${quoteName(column.name)} ${column.sqlType}${column.notNull ? ' not null' : ''}`);
-  await client.query(`create table ${beside.table} (${declared.join(', ')}) with (autovacuum_enabled = false)`);
+  await client.query(
+    `set local lock_timeout = 10000; create table ${beside.table} (${declared.join(', ')}) with (autovacuum_enabled = false); set local lock_timeout = 0`,
+  );
 }
 
 /** Sorting takes more memory at once and less time; for this statement only. */
