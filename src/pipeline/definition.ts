@@ -231,7 +231,7 @@ function requireKnownColumns(pipeline: BoundPipeline, at: (place: string, messag
 /** Large files are read side by side; where each partition is committed by itself, a file is committed as a whole. */
 function defaultPartitioning(source: SourceConfig, commit: Pipeline['commit']): Partitioning {
   if (source.kind === 'postgres') return { by: 'none' };
-  return source.kind === 'parquet' || commit === 'partition' ? file() : bytes();
+  return commit === 'partition' ? file() : bytes();
 }
 
 function resolve<Params, T>(value: FromParams<Params, T>, params: Params): T {

@@ -27,7 +27,7 @@ export const keyRange = (column: string, rows: number): Partitioning => ({ by: '
 const MEBIBYTE = 1024 * 1024;
 const DEFAULT_BYTES = 64 * MEBIBYTE;
 
-/** CSV and JSONL files in partitions of `size` bytes at most, about; a smaller file is one. @param size @default 64 MiB */
+/** Files in partitions of `size` bytes at most, about (of Parquet, as they are when read); a smaller file is one. @param size @default 64 MiB */
 export const bytes = (size: number = DEFAULT_BYTES): Partitioning => ({ by: 'bytes', size });
 
 /** One partition for each file. */

@@ -2,7 +2,7 @@
 import { PermanentError } from '../../errors.ts';
 import type { PlannedFile } from '../files.ts';
 import { type QueryContext, queryRows } from './duckdb.ts';
-import { quoteIdentifier, readParquet } from './sql.ts';
+import { quoteIdentifier, quoteLiteral, readParquet } from './sql.ts';
 import { type DuckType, parseDuckType } from './types.ts';
 
 export type Columns = ReadonlyMap<string, DuckType>;
@@ -10,6 +10,8 @@ export type Columns = ReadonlyMap<string, DuckType>;
 /** Names by which DuckDB gives the place of a row; a column of such a name would hide it. */
 const RESERVED = ['file_row_number', 'file_index'];
 const CACHED_FILES = 1_000;
+/** At least this is counted for a row: dictionaries make columns smaller than their values are. */
+const LEAST_ROW_BYTES = 64;
 
 const known = new Map<string, Promise<Columns>>();
 
@@ -53,6 +55,38 @@ export async function countRows(paths: readonly string[], signal: AbortSignal | 
     counts.push(Number(row?.n ?? 0));
   }
   return counts;
+}
+
+/** Rows of a file, numbered from 0: from the first to one behind the last. */
+export interface RowRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Divides a file between row groups, which are read as a whole anyway.
+ * @param size bytes of a part at most, about, as they are when read: a compressed file is smaller
+ */
+export async function divideRowGroups(path: string, size: number, signal: AbortSignal | null): Promise<RowRange[]> {
+  const groups = await queryRows(
+    { files: [path], signal },
+    `SELECT any_value(row_group_num_rows)::DOUBLE AS n, greatest(sum(total_uncompressed_size), any_value(row_group_num_rows) * ${LEAST_ROW_BYTES})::DOUBLE AS bytes
+     FROM parquet_metadata(${quoteLiteral(path)}) GROUP BY row_group_id ORDER BY row_group_id`,
+  );
+  const total = groups.reduce((sum, group) => sum + Number(group.bytes), 0);
+  const share = total / Math.max(1, Math.ceil(total / size));
+  const parts: RowRange[] = [];
+  let [from, to, bytes] = [0, 0, 0];
+  for (const group of groups) {
+    to += Number(group.n);
+    bytes += Number(group.bytes);
+    // A part ends where its share is full, so that all are about equal.
+    if (bytes < share * (parts.length + 1) * (1 - Number.EPSILON)) continue;
+    parts.push({ from, to });
+    from = to;
+  }
+  if (from < to || parts.length === 0) parts.push({ from, to });
+  return parts;
 }
 
 export function listFiles(paths: readonly string[]): string {

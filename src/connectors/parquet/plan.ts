@@ -1,10 +1,10 @@
 /** Divides the rows of the files into partitions, in one grouped query over one column. */
-import { DefinitionError, PermanentError } from '../../errors.ts';
+import { PermanentError } from '../../errors.ts';
 import type { PlannedFile } from '../files.ts';
 import type { PartitionFilter, Partitioning, PlannedPartition } from '../source.ts';
 import { type FileBounds, toJson } from './bounds.ts';
 import { type QueryContext, queryRows, streamChunks } from './duckdb.ts';
-import { type Columns, columnRef, countRows, describeColumns, listFiles } from './file-info.ts';
+import { type Columns, columnRef, countRows, describeColumns, divideRowGroups, listFiles } from './file-info.ts';
 import { filterLiteral, quoteLiteral, readParquet, toPostgresTime } from './sql.ts';
 import type { DuckType, TypeKind } from './types.ts';
 
@@ -28,9 +28,8 @@ export async function* planPartitions(
     return;
   }
   if (partitioning.by === 'bytes') {
-    throw new DefinitionError(
-      'Parquet files cannot be divided by bytes. Partition by file (`file()`), by date, by value, or by `keyRange`.',
-    );
+    for (const file of files) yield* partsOf(file, nameOf(paths, file.path), partitioning.size, signal);
+    return;
   }
   const column = findColumn(partitioning.column, await describeColumns(paths, signal), paths);
   switch (partitioning.by) {
@@ -48,9 +47,23 @@ function partition(name: string, filter: PartitionFilter, files: readonly FileBo
 }
 
 function oneForEachFile(files: readonly FileBounds[]): PlannedPartition[] {
-  const base = (path: string) => path.slice(path.lastIndexOf('/') + 1);
-  const distinct = new Set(files.map(({ path }) => base(path))).size === files.length;
-  return files.map((file) => partition(distinct ? base(file.path) : file.path, { kind: 'all' }, [file]));
+  const paths = files.map(({ path }) => path);
+  return files.map((file) => partition(nameOf(paths, file.path), { kind: 'all' }, [file]));
+}
+
+function nameOf(paths: readonly string[], path: string): string {
+  const base = (each: string) => each.slice(each.lastIndexOf('/') + 1);
+  const distinct = new Set(paths.map(base)).size === paths.length;
+  return distinct ? base(path) : path;
+}
+
+/** A file in parts of whole row groups. */
+async function* partsOf(file: PlannedFile, name: string, size: number, signal: AbortSignal): AsyncGenerator<PlannedPartition> {
+  const parts = await divideRowGroups(file.path, size, signal);
+  for (const [index, { from, to }] of parts.entries()) {
+    const bounds: FileBounds = { ...file, from, to, rows: to - from };
+    yield partition(parts.length === 1 ? name : `${name} part ${index + 1} of ${parts.length}`, { kind: 'all' }, [bounds]);
+  }
 }
 
 function findColumn(name: string, columns: Columns, paths: readonly string[]): Column {

@@ -19,6 +19,22 @@ test('three million flights are seven months', async () => {
   expect(months[1]?.filter).toEqual({ kind: 'between', column: 'date', from: '2001-02-01', to: '2001-03-01' });
 });
 
+test('a large file is divided between its row groups, a small one is one partition', async () => {
+  const source = sourceOf(FLIGHTS);
+  for (const size of [1_000, 8_000_000, 64 * 1024 * 1024]) {
+    const parts = await planOf(source, { by: 'bytes', size });
+    const ranges = parts.map(({ bounds }) => (bounds as unknown as { files: { from: number; to: number }[] }).files[0]);
+    expect(ranges[0]?.from).toBe(0);
+    for (const [index, range] of ranges.entries()) if (index > 0) expect(range?.from).toBe(ranges[index - 1]?.to);
+    expect(ranges.at(-1)?.to).toBe(3_000_000);
+    expect(parts.reduce((sum, { rowsExpected }) => sum + (rowsExpected ?? 0), 0)).toBe(3_000_000);
+    expect(new Set(parts.map(({ name }) => name)).size).toBe(parts.length);
+  }
+  expect(await planOf(source, { by: 'bytes', size: 1_000 })).toHaveLength(11);
+  expect(await planOf(source, { by: 'bytes', size: 64 * 1024 * 1024 })).toHaveLength(3);
+  expect((await planOf(source, { by: 'bytes', size: 1e12 })).map(({ name }) => name)).toEqual(['flights-3m.parquet']);
+});
+
 test('days and years are named as people write them, and rows without a date are a partition too', async () => {
   await withFolder(async ({ write }) => {
     const file = await write(
