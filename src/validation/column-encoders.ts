@@ -4,6 +4,7 @@ import { dayText, timestampText } from './date-text.ts';
 import { type Decimal, readDecimal, wholeDigitsAfterRounding } from './decimal-text.ts';
 import { ExactNumber, stringifyJsonExactly } from './exact-number.ts';
 import { dayExists, isPlainInstant, NO_SUCH_DATE, NOT_A_DATE } from './instants.ts';
+import { numberText } from './number-text.ts';
 import { shorten } from './reasons.ts';
 
 export interface EncodableColumn {
@@ -132,6 +133,7 @@ function plainText(value: unknown): string | Refused {
     case 'string':
       return value;
     case 'number':
+      return numberText(value);
     case 'bigint':
     case 'boolean':
       return String(value);
@@ -154,7 +156,7 @@ function integerEncoder(name: string, lowest: bigint, highest: bigint): ValueEnc
     if (typeof value === 'number') {
       if (!Number.isInteger(value)) return EXPECTED_INTEGER;
       if (value < low || value > high) return outOfRange;
-      return Number.isSafeInteger(value) ? String(value) : inRange(BigInt(value));
+      return Number.isSafeInteger(value) ? numberText(value) : inRange(BigInt(value));
     }
     if (typeof value === 'bigint') return inRange(value);
     if (typeof value !== 'string') return EXPECTED_INTEGER;
@@ -183,8 +185,8 @@ function numericEncoder([precision, scale = 0]: readonly number[]): ValueEncoder
   // Rounding at a place after the point adds at most one.
   const surely = scale >= 0 ? 10 ** limit - 1 : 0;
   return (value) => {
-    if (typeof value === 'number' && value < surely && value > -surely) return String(value);
-    const text = numberText(value);
+    if (typeof value === 'number' && value < surely && value > -surely) return numberText(value);
+    const text = decimalTextOf(value);
     if (text === null) return EXPECTED_NUMBER;
     const number = readDecimal(text);
     if (number) return isTooFine(number) || wholeDigitsAfterRounding(number, places) > limit ? outOfRange : text;
@@ -202,8 +204,8 @@ function isTooFine(number: Decimal): boolean {
 function floatEncoder(name: string, round: (value: number) => number): ValueEncoder {
   const outOfRange = new Refused(`out of range for ${name}`);
   return (value) => {
-    if (typeof value === 'number' && (!Number.isFinite(value) || round(value) === value)) return String(value);
-    const text = numberText(value);
+    if (typeof value === 'number' && (!Number.isFinite(value) || round(value) === value)) return numberText(value);
+    const text = decimalTextOf(value);
     if (text === null) return EXPECTED_NUMBER;
     const number = readDecimal(text);
     if (!number) {
@@ -215,7 +217,7 @@ function floatEncoder(name: string, round: (value: number) => number): ValueEnco
   };
 }
 
-function numberText(value: unknown): string | null {
+function decimalTextOf(value: unknown): string | null {
   if (typeof value === 'string') return value;
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);
   return value instanceof ExactNumber ? value.text : null;

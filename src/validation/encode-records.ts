@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { CopyChunk, RecordChunk, RejectedRow, SourceRecord } from '../connectors/source.ts';
 import type { RowEncoder } from './copy-text.ts';
+import { numberText } from './number-text.ts';
 import { shorten } from './reasons.ts';
 import type { RowParser } from './row-parser.ts';
 
@@ -140,7 +141,7 @@ export class RecordJudge {
     const encoded = encode(row);
     if (!encoded.ok) return this.#reject(record, encoded.column, encoded.reason);
     this.rowsEncoded++;
-    return withPosition ? `${record.position}\t${encoded.line}` : encoded.line;
+    return withPosition ? `${numberText(record.position)}\t${encoded.line}` : encoded.line;
   }
 
   #reject(record: SourceRecord, column: string | null, reason: string): null {

@@ -30,8 +30,8 @@ const NOTICE_ABANDONED = `select set_config('client_connection_check_interval', 
 
 /** Pieces are handed on when they have grown to this. */
 const PIECE_BYTES = 64 * 1024;
-/** What waits in memory for a slower reader. */
-const STREAM_BYTES = 512 * 1024;
+/** What waits in memory for a slower reader. More costs time: each garbage collection copies what waits. */
+const STREAM_BYTES = 128 * 1024;
 
 export class ReadTransaction {
   readonly #client: Connection;

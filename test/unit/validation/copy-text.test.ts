@@ -1,5 +1,6 @@
 /** Values as COPY text, and what PostgreSQL's types would refuse. Each verdict here was compared with PostgreSQL 18. */
 
+import fc from 'fast-check';
 import { createRowEncoder, type EncodableColumn } from '../../../src/validation/copy-text.ts';
 import { ExactNumber } from '../../../src/validation/exact-number.ts';
 import { parseInstant } from '../../../src/validation/instants.ts';
@@ -162,4 +163,26 @@ test('columns in their order', () => {
     { name: 'toString', sqlType: 'text', notNull: false },
   ]);
   expect(encoder({ a: 1, b: 'x', other: 2 })).toEqual({ ok: true, line: 'x\t1\t\\N\n' });
+});
+
+test('a number is judged and written as its text is', () => {
+  const type = fc.oneof(
+    fc
+      .tuple(fc.integer({ min: 1, max: 20 }), fc.integer({ min: -5, max: 22 }))
+      .map(([precision, scale]) => `numeric(${precision},${scale})`),
+    fc.constantFrom('numeric', 'real', 'double precision'),
+  );
+  const number = fc.oneof(
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc
+      .tuple(fc.integer({ min: -1_000, max: 1_000 }), fc.integer({ min: -6, max: 20 }))
+      .map(([digits, power]) => Number(`${digits}e${power}`)),
+  );
+  fc.assert(
+    fc.property(type, number, (sqlType, value) => {
+      const encode = createRowEncoder([{ name: 'c', sqlType, notNull: true }]);
+      expect(encode({ c: value })).toEqual(encode({ c: String(value) }));
+    }),
+    { numRuns: 3_000 },
+  );
 });
