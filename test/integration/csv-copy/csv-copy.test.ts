@@ -401,6 +401,39 @@ describe.each([
     }
   });
 
+  test.each(['\n', '\r\n'])('a file of many blocks of reading, with line ends %j', async (lineEnd) => {
+    const lines = ['c0,c1'];
+    for (let index = 0; index < 30_000; index++) {
+      if (index % 997 === 0) lines.push(`${index},"not closed`);
+      else if (index % 4999 === 0) lines.push('y'.repeat(300_000));
+      else if (index % 501 === 0) lines.push('');
+      else if (index % 703 === 0) lines.push(`+${index},plus`);
+      else if (index % 809 === 0) lines.push(`${index},\xff`);
+      else if (index % 3 === 0) lines.push(`"${index}","${'x'.repeat(index % 90)}\n""${index}"""`);
+      else lines.push(`${index},${'é'.repeat(index < 15_000 ? 0 : index % 40)}`);
+    }
+    // One line end of another kind; and a byte that is no UTF-8.
+    const text = lines.join(lineEnd).replace(/\r?\n1000,/, lineEnd === '\n' ? '\r\n1000,' : '\n1000,');
+    const parts = text.split('\xff').map((part) => Buffer.from(part));
+    const content = Buffer.concat(parts.flatMap((part, nth) => (nth > 0 ? [Buffer.from([0xff]), part] : [part])));
+    for (const withPosition of [true, false]) {
+      const isShort = await expectSame({
+        files: { 'a.csv': content },
+        options: { maxRecordBytes: 200_000 },
+        columns: [
+          { name: 'c1', sqlType: 'text', notNull: false, enumLabels: null },
+          { name: 'c0', sqlType: 'integer', notNull: true, enumLabels: null },
+        ],
+        schema: compileRowSchema(z.object({ c0: z.int().max(29_990), c1: z.string().max(120).nullable() })),
+        withPosition,
+        partitionBy: { by: 'bytes', size: 500_000 },
+        maxRows: 7_000,
+        maxBytes: 300_000,
+      });
+      expect(isShort).toBe(true);
+    }
+  });
+
   test.each([
     ['a row schema', cases(typed, true)],
     ['columns of the target alone', cases(untyped, false)],

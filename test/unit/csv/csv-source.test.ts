@@ -3,7 +3,7 @@ import { mkdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { csv, csvConfig } from '../../../src/connectors/csv/config.ts';
 import { createCsvSource } from '../../../src/connectors/csv/source.ts';
-import type { Source } from '../../../src/connectors/source.ts';
+import type { ChunkEnd, CopyChunk, Source } from '../../../src/connectors/source.ts';
 import { plan, readAll, signal, withFiles } from './record-files.ts';
 
 const open = (files: string): Source => createCsvSource(csvConfig.parse(csv({ files })));
@@ -145,6 +145,28 @@ test('reading can be aborted', async () => {
       for await (const _ of chunk.batches) abort.abort(new Error('stop'));
     };
     await expect(reading()).rejects.toThrow('stop');
+  });
+});
+
+test.each(['records', 'csv'] as const)('a chunk ends when reading takes long (%s), and the next goes on after it', async (transfer) => {
+  await withFiles({ 'a.csv': `id\n${'1\n'.repeat(10_000)}` }, async (folder) => {
+    const source = open(join(folder, 'a.csv'));
+    const [partition] = await plan(source, { by: 'none' });
+    if (!partition) throw new Error('no partition');
+    const request = { partition, window: null, maxRows: 1e9, maxBytes: 1e12, maxMs: 0, signal, transfer, schema: [] };
+    let chunks = 0;
+    let rows = 0;
+    for (let position: Parameters<Source['readRecords']>[0]['position'] = null; ; chunks++) {
+      const records = await source.readRecords({ ...request, position, columns: ['id'] });
+      const copy: CopyChunk | undefined = await source.readCopy?.({ ...request, position, columns: [{ name: 'id', sqlType: 'text' }] });
+      if (transfer === 'records') for await (const batch of records.batches) rows += batch.length;
+      else for await (const bytes of copy?.bytes ?? []) rows += Buffer.from(bytes).toString().split('\n').length - 1;
+      const end: ChunkEnd | undefined = transfer === 'records' ? records.end() : copy?.end();
+      if (!end || end.last) break;
+      position = end.position;
+    }
+    expect(rows).toBe(10_000);
+    expect(chunks).toBeGreaterThan(5);
   });
 });
 
