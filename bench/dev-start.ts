@@ -14,13 +14,13 @@ const PIPELINE = `import { definePipeline, parquet, postgres } from 'sluice';
 export default definePipeline({ name: 'one', source: parquet({ files: 'one.parquet' }), target: postgres({ table: 'one', mode: 'append' }) });
 `;
 
-/** Seconds of each start, in a home of its own where one start has been before. */
-export async function measureDevStart(folder: string, repeats: number): Promise<number[]> {
+/** Seconds of each start, in a home of its own; where they are to be `warm`, one start has been before. */
+export async function measureDevStart(folder: string, repeats: number, warm: boolean): Promise<number[]> {
   const home = await mkdtemp(join(folder, 'dev-'));
   try {
     await mkdir(join(home, 'pipelines'));
     await writeFile(join(home, 'pipelines/one.ts'), PIPELINE);
-    await startOnce(home);
+    if (warm) await startOnce(home);
     const all: number[] = [];
     while (all.length < repeats) all.push(await startOnce(home));
     return all;

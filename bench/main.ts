@@ -31,7 +31,7 @@ async function bench(options: BenchOptions): Promise<BenchResult> {
   const byHand = await findByHand();
   const stack = await startBenchStack(cleanups, say);
   const measuring = new Measuring(stack, byHand);
-  const workers = new WarmWorkers(stack, measuring, options.workers, say);
+  const workers = new WarmWorkers(stack, measuring, options, say);
   const peers = options.peers ? await Peers.find(stack, byHand, options.peerRepeats, say) : null;
   const context: BenchContext = { options, stack, byHand, measuring, workers, peers, say };
 

@@ -49,7 +49,7 @@ export async function measureOrchestration({ options, stack, workers, say }: Ben
   const rate = (times: readonly number[]) => (times.length - 1) / Math.max((times.at(-1) ?? 0) - (times[0] ?? 0), 0.001);
 
   say('sluice dev');
-  const devReady = await measureDevStart(stack.folder, options.repeats);
+  const devReady = await measureDevStart(stack.folder, options.repeats, !options.quick);
   const firstChunk = starts.map((each) => each.firstChunk);
   const onePartition = starts.map((each) => each.whole);
   return {

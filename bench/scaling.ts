@@ -1,4 +1,5 @@
 /** The same run with one worker and with two. */
+import type { BenchCase } from './cases.ts';
 import { prepareTable } from './database.ts';
 import { sideResult } from './measure.ts';
 import type { Measurement } from './meter.ts';
@@ -18,20 +19,22 @@ export async function measureScaling(context: BenchContext): Promise<ScalingResu
     ...ordersFromPostgres(stack, options.rows),
     ...ordersFromFiles(stack, options.rows, await writeOrderFiles(stack, options.rows)),
   ];
+  const measure = async (of: BenchCase, count: number) => {
+    const pool = await workers.for(of, count);
+    say(`${of.name}, ${count === 1 ? 'one worker' : `${count} workers`}`);
+    const measured: Measurement[] = [];
+    while (measured.length < options.repeats) {
+      await prepareTable(stack.target, of.ours, of.table);
+      measured.push((await measuring.sluice(of, pool)).ours);
+    }
+    return sideResult(measured, of.rows);
+  };
+  const cases = all.filter(({ name }) => CASES.includes(name) && isWanted(context, name));
+  const alone = [];
+  for (const of of cases) alone.push({ of, one: await measure(of, 1) });
   const results: ScalingResult[] = [];
-  for (const of of all.filter(({ name }) => CASES.includes(name) && isWanted(context, name))) {
-    const measure = async (count: number) => {
-      const pool = await workers.for(of, count);
-      say(`${of.name}, ${count === 1 ? 'one worker' : `${count} workers`}`);
-      const measured: Measurement[] = [];
-      while (measured.length < options.repeats) {
-        await prepareTable(stack.target, of.ours, of.table);
-        measured.push((await measuring.sluice(of, pool)).ours);
-      }
-      return sideResult(measured, of.rows);
-    };
-    const one = await measure(1);
-    const two = await measure(2);
+  for (const { of, one } of alone) {
+    const two = await measure(of, 2);
     results.push({ case: of.name, rows: of.rows, one, two, speedUp: one.seconds / two.seconds });
   }
   return results;
