@@ -199,6 +199,7 @@ function floatEncoder(name: string, round: (value: number) => number): ValueEnco
   const outOfRange = new Refused(`out of range for ${name}`);
   return (value) => {
     if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+    if (Object.is(value, -0)) return '-0';
     const text = numberText(value);
     if (text === null) return EXPECTED_NUMBER;
     const number = readDecimal(text);

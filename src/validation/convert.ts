@@ -1,6 +1,6 @@
 /** Values as received become the values that a row schema judges, strictly: nothing is guessed, nothing is rounded silently. */
 import { ExactNumber, parseJsonExactly } from './exact-number.ts';
-import { instantExists, NO_SUCH_DATE, NOT_A_DATE, parseInstant, readInstant, toMilliseconds } from './instants.ts';
+import { fractionOf, instantExists, NO_SUCH_DATE, NOT_A_DATE, parseInstant, readInstant, toMilliseconds } from './instants.ts';
 import type { ValueType } from './row-schema.ts';
 
 /** What the values are before conversion: text (CSV, PostgreSQL's text format), JSON values, or JavaScript's own types. */
@@ -104,7 +104,7 @@ const typed: Readonly<Record<ValueType, Convert>> = {
   },
   isoDatetime: (value) => {
     if (!(value instanceof Date)) return text.isoDatetime(value);
-    return Number.isNaN(value.getTime()) ? NO_DATE : value.toISOString();
+    return Number.isNaN(value.getTime()) ? NO_DATE : `${value.toISOString().slice(0, -4)}${fractionOf(value)}Z`;
   },
 };
 
