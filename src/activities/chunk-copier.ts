@@ -9,6 +9,7 @@ import { forgetQuarantineFrom, quarantineRows } from '../ledger/quarantine.ts';
 import type { RunPlan } from '../ledger/run-plan.ts';
 import { POSITION_COLUMN, type RowsTable, setPartition } from '../ledger/staging.ts';
 import { type BoundPipeline, stagedSchema } from '../pipeline/definition.ts';
+import { columnsAsGiven } from '../validation/columns-as-given.ts';
 import { createRowEncoder } from '../validation/copy-text.ts';
 import { type EncodedLine, type EncodeOptions, encodedLines, encodeRecords } from '../validation/encode-records.ts';
 import { NULL_NOT_ALLOWED } from '../validation/reasons.ts';
@@ -156,11 +157,16 @@ export class ChunkCopier {
   }
 
   #encoding(): EncodeOptions {
+    if (this.#encode) return this.#encode;
     const { pipeline, plan } = this.#options;
-    this.#encode ??= {
-      parse: pipeline.row ? createRowParser(pipeline.row, RECORD_VALUES[pipeline.source.kind]) : undefined,
+    const from = RECORD_VALUES[pipeline.source.kind];
+    const asGiven = pipeline.row && !pipeline.rowFunction ? columnsAsGiven(pipeline.row, plan.staged, from) : [];
+    const isJsonText = (name: string) => asGiven.some((column) => column.name === name && column.isJsonText) || this.#holdsJsonText(name);
+    this.#encode = {
+      parse: pipeline.row ? createRowParser(pipeline.row, from) : undefined,
       transform: pipeline.rowFunction ?? undefined,
-      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, jsonText: this.#holdsJsonText(column.name) }))),
+      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, jsonText: isJsonText(column.name) }))),
+      asGiven: asGiven.length > 0 ? asGiven : undefined,
       withPosition: this.#options.table.marked,
       columns: plan.staged.map((column) => column.name),
     };

@@ -204,6 +204,7 @@ function isTooFine(number: Decimal): boolean {
 function floatEncoder(name: string, round: (value: number) => number): ValueEncoder {
   const outOfRange = new Refused(`out of range for ${name}`);
   return (value) => {
+    if (Object.is(value, -0)) return '-0';
     if (typeof value === 'number' && (!Number.isFinite(value) || round(value) === value)) return numberText(value);
     const text = decimalTextOf(value);
     if (text === null) return EXPECTED_NUMBER;

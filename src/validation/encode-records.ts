@@ -1,6 +1,7 @@
 /** The generic path of rows: records are parsed, judged, transformed and encoded one by one on their way into COPY. */
 import { setImmediate } from 'node:timers/promises';
 import type { CopyChunk, RecordChunk, RejectedRow, SourceRecord } from '../connectors/source.ts';
+import type { ColumnAsGiven } from './columns-as-given.ts';
 import type { RowEncoder } from './copy-text.ts';
 import { numberText } from './number-text.ts';
 import { shorten } from './reasons.ts';
@@ -12,6 +13,8 @@ export interface EncodeOptions {
   /** The row function. What it throws refuses the row; null drops it. */
   readonly transform?: ((row: Record<string, unknown>) => Record<string, unknown> | null) | undefined;
   readonly encode: RowEncoder;
+  /** Columns that are stored as they were received, though `parse` made a value of them. Not together with `transform`. */
+  readonly asGiven?: readonly ColumnAsGiven[] | undefined;
   /** Every line begins with the record's position, for the column `_sluice_position`. */
   readonly withPosition: boolean;
   /** Columns that `encode` writes, in its order. */
@@ -117,7 +120,7 @@ export class RecordJudge {
 
   /** The record's line; null where it was rejected or dropped. */
   line(record: SourceRecord): string | null {
-    const { parse, transform, encode, withPosition } = this.#options;
+    const { parse, transform, encode, withPosition, asGiven } = this.#options;
     this.rowsRead++;
     if (record.problem || !record.values) {
       return this.#reject(record, record.problem?.column ?? null, record.problem?.reason ?? 'could not be read');
@@ -128,6 +131,7 @@ export class RecordJudge {
       if (!parsed.ok) return this.#reject(record, parsed.column, parsed.reason);
       row = parsed.row;
     }
+    if (asGiven && parse) keepAsGiven(row as Record<string, unknown>, record.values, asGiven);
     if (transform) {
       // Without a row schema the values belong to the source, and a row function may change what it is given.
       const made = apply(transform, parse ? (row as Record<string, unknown>) : { ...row });
@@ -147,6 +151,13 @@ export class RecordJudge {
   #reject(record: SourceRecord, column: string | null, reason: string): null {
     this.rejected.push({ position: record.position, column, reason, record: record.bytes() });
     return null;
+  }
+}
+
+function keepAsGiven(row: Record<string, unknown>, given: Readonly<Record<string, unknown>>, columns: readonly ColumnAsGiven[]): void {
+  for (const { name, keep } of columns) {
+    const kept = keep(given[name], row[name]);
+    if (kept !== undefined) row[name] = kept;
   }
 }
 

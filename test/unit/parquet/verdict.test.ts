@@ -65,6 +65,12 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   string: z.string(),
   'string length': z.string().length(3),
   'string min max': z.string().min(1).max(3).nullable(),
+  'string that starts': z.string().startsWith('a').nullable(),
+  'string that ends': z.string().endsWith('😀'),
+  'string with a quote': z.string().includes("'"),
+  'string of three letters': z.string().regex(/^[a-z]{3}$/),
+  'string of two units': z.string().regex(/^.{2}$/),
+  uuid: z.uuid().optional(),
   enum: z.enum(['abc', 'it']),
   boolean: z.boolean(),
   true: z.literal(true),
@@ -118,12 +124,16 @@ test.each(Object.keys(VALUES))('DuckDB says of every %s what the row parser says
 });
 
 test('the usual pairs are judged in SQL', () => {
+  expect(judgedInSql).not.toContain('string of two units of VARCHAR');
   expect(judgedInSql).toEqual(
     expect.arrayContaining([
       'int min of BIGINT',
       'number range of DOUBLE',
       'number of DECIMAL(18,3)',
       'string length of VARCHAR',
+      'string that starts of VARCHAR',
+      'string of three letters of VARCHAR',
+      'uuid of VARCHAR',
       'date range of TIMESTAMP',
       'isoDate of DATE',
     ]),

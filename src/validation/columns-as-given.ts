@@ -1,0 +1,40 @@
+/**
+ * Columns whose values JavaScript would change although the schema does not: digits beyond a double's, the sign of zero, how a document or a
+ * number is written, and the document `null`, which is not NULL. Rows that travel as bytes keep them, so rows that travel as records do.
+ */
+import type { ValueOrigin } from './convert.ts';
+import type { RowSchema } from './row-schema.ts';
+
+export interface ColumnAsGiven {
+  readonly name: string;
+  /** Of what was received and what was made of it, the value to store; undefined for the latter. */
+  readonly keep: (given: unknown, parsed: unknown) => unknown;
+  /** What is kept is the text of a document, not a string. */
+  readonly isJsonText: boolean;
+}
+
+/** @param from what the values are as received */
+export function columnsAsGiven(
+  schema: RowSchema,
+  staged: readonly { readonly name: string; readonly sqlType: string }[],
+  from: ValueOrigin,
+): ColumnAsGiven[] {
+  if (schema.uncompiled !== null) return [];
+  return schema.columns.flatMap(({ name, type, uncompiled }): ColumnAsGiven[] => {
+    const sqlType = staged.find((column) => column.name === name)?.sqlType ?? '';
+    const kept = (keep: ColumnAsGiven['keep'], isJsonText = false) => [{ name, keep, isJsonText }];
+    if (uncompiled !== null || type === 'string') return [];
+    if (/^(text|character varying|character)\b/.test(sqlType)) return kept(keepText);
+    if (type === 'json') return from === 'text' && /^jsonb?$/.test(sqlType) ? kept(keepText, true) : [];
+    if (type === 'int' || type === 'bigint') return /^(real|double precision)$/.test(sqlType) ? kept(keepNumber) : [];
+    if (type !== 'number') return [];
+    if (/^(numeric|real|double precision)\b/.test(sqlType)) return kept(keepNumber);
+    return /^(smallint|integer|bigint)$/.test(sqlType) ? kept(keepWhole) : [];
+  });
+}
+
+const keepText = (given: unknown) => (typeof given === 'string' ? given : undefined);
+const keepNumber = (given: unknown, parsed: unknown) => (typeof parsed === 'number' || typeof parsed === 'bigint' ? given : undefined);
+/** An integer type refuses `1e3`, which is a number to the schema. */
+const keepWhole = (given: unknown, parsed: unknown) =>
+  typeof parsed === 'number' && typeof given === 'string' && /^[+-]?\d+$/.test(given) ? given : undefined;
