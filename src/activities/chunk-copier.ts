@@ -3,6 +3,7 @@ import { RECORD_VALUES } from '../connectors/index.ts';
 import type { Connection, Database } from '../connectors/postgres/database.ts';
 import { isDataError } from '../connectors/postgres/errors.ts';
 import type { ChunkRequest, CopyChunk, PlannedPartition, RecordChunk, RejectedRow, Source } from '../connectors/source.ts';
+import type { Json } from '../contracts/run.ts';
 import { type PartitionState, recordChunk } from '../ledger/chunks.ts';
 import { type Fence, holdFence } from '../ledger/fence.ts';
 import { forgetQuarantineFrom, quarantineRows } from '../ledger/quarantine.ts';
@@ -16,14 +17,17 @@ import type { ColumnType } from '../validation/row-schema.ts';
 import { copyIn } from './copy-in.ts';
 import { faultPoint } from './fault-points.ts';
 
-export interface ChunkCopierOptions {
-  readonly database: Database;
+export interface ChunkWriterOptions {
   readonly source: Source;
   readonly pipeline: BoundPipeline;
   readonly plan: RunPlan;
+  readonly planned: PlannedPartition;
+}
+
+export interface ChunkCopierOptions extends ChunkWriterOptions {
+  readonly database: Database;
   readonly fence: Fence;
   readonly partition: number;
-  readonly planned: PlannedPartition;
 }
 
 /** Rows of one savepoint when a chunk is copied carefully. */
@@ -31,12 +35,11 @@ const CAREFUL_ROWS = 500;
 
 export class ChunkCopier {
   readonly #options: ChunkCopierOptions;
-  readonly #table: string;
-  #encode: EncodeOptions | undefined;
+  readonly #writer: ChunkWriter;
 
   constructor(options: ChunkCopierOptions) {
     this.#options = options;
-    this.#table = stagingTable(options.fence.runKey);
+    this.#writer = new ChunkWriter(stagingTable(options.fence.runKey), options);
   }
 
   /**
@@ -44,37 +47,12 @@ export class ChunkCopier {
    * @throws pg.DatabaseError (class 22 or 23) where staging refuses a value: nothing was changed, copy it carefully
    */
   async copyNext(state: PartitionState): Promise<PartitionState> {
-    return await this.#inTransaction(state, async (client) => {
-      const chunk = await this.#read(state);
-      const staged = await copyIn(client, this.#table, chunk);
-      const { rejected, rowsRead, position, last } = chunk.end();
-      return { staged, rejected, rowsRead: rowsRead ?? staged + rejected.length, position, last };
-    });
+    return await this.#inTransaction(state, (client) => this.#writer.write(client, state.position));
   }
 
   /** The same chunk row by row: what staging refuses goes to quarantine with the server's reason. */
   async copyNextCarefully(state: PartitionState): Promise<PartitionState> {
-    return await this.#inTransaction(state, async (client) => {
-      const records = counted(await this.#options.source.readRecords(this.#request(state)));
-      const rejected: RejectedRow[] = [];
-      const lines = encodedLines(records, this.#encoding(), rejected);
-      let staged = 0;
-      let pending: EncodedLine[] = [];
-      const flush = async () => {
-        const { refused, written } = await this.#copyWithSavepoints(client, pending);
-        rejected.push(...refused);
-        staged += written;
-        pending = [];
-      };
-      for await (const batch of lines) {
-        for (const line of batch) {
-          pending.push(line);
-          if (pending.length >= CAREFUL_ROWS) await flush();
-        }
-      }
-      await flush();
-      return { staged, rejected, rowsRead: records.count(), ...records.end() };
-    });
+    return await this.#inTransaction(state, (client) => this.#writer.writeCarefully(client, state.position));
   }
 
   async #inTransaction(state: PartitionState, copy: (client: Connection) => Promise<CopiedChunk>): Promise<PartitionState> {
@@ -111,28 +89,75 @@ export class ChunkCopier {
       rowsQuarantined: state.rowsQuarantined + copied.rejected.length,
     };
   }
+}
 
-  async #read(state: PartitionState): Promise<CopyChunk> {
+/** Writes chunks of a partition into a table, in the transaction of the caller. Nothing is recorded. */
+export class ChunkWriter {
+  readonly #options: ChunkWriterOptions;
+  readonly #table: string;
+  #encode: EncodeOptions | undefined;
+
+  constructor(table: string, options: ChunkWriterOptions) {
+    this.#options = options;
+    this.#table = table;
+  }
+
+  /**
+   * The chunk that starts at `position`.
+   *
+   * @throws pg.DatabaseError (class 22 or 23) where the table refuses a value
+   */
+  async write(client: Connection, position: Json): Promise<CopiedChunk> {
+    const chunk = await this.#read(position);
+    const staged = await copyIn(client, this.#table, chunk);
+    const { rejected, rowsRead, ...end } = chunk.end();
+    return { staged, rejected, rowsRead: rowsRead ?? staged + rejected.length, ...end };
+  }
+
+  /** The same chunk row by row: what the table refuses is rejected with the server's reason. */
+  async writeCarefully(client: Connection, position: Json): Promise<CopiedChunk> {
+    const records = counted(await this.#options.source.readRecords(this.#request(position)));
+    const rejected: RejectedRow[] = [];
+    const lines = encodedLines(records, this.#encoding(), rejected);
+    let staged = 0;
+    let pending: EncodedLine[] = [];
+    const flush = async () => {
+      const { refused, written } = await this.#copyWithSavepoints(client, pending);
+      rejected.push(...refused);
+      staged += written;
+      pending = [];
+    };
+    for await (const batch of lines) {
+      for (const line of batch) {
+        pending.push(line);
+        if (pending.length >= CAREFUL_ROWS) await flush();
+      }
+    }
+    await flush();
+    return { staged, rejected, rowsRead: records.count(), ...records.end() };
+  }
+
+  async #read(position: Json): Promise<CopyChunk> {
     const { source, plan } = this.#options;
     if (plan.transfer !== 'records' && source.readCopy) {
       return await source.readCopy({
-        ...this.#request(state),
+        ...this.#request(position),
         transfer: plan.transfer,
         withPosition: true,
         columns: plan.staged.filter((column) => plan.read.includes(column.name)),
       });
     }
-    return encodeRecords(await source.readRecords(this.#request(state)), this.#encoding());
+    return encodeRecords(await source.readRecords(this.#request(position)), this.#encoding());
   }
 
-  #request(state: PartitionState): ChunkRequest & { readonly schema: readonly ColumnType[] } {
+  #request(position: Json): ChunkRequest & { readonly schema: readonly ColumnType[] } {
     const { plan, planned, pipeline } = this.#options;
     return {
       partition: planned,
       columns: plan.read,
       schema: pipeline.row?.columns ?? [],
       window: plan.window,
-      position: state.position,
+      position,
       maxRows: pipeline.chunk.rows,
       maxBytes: pipeline.chunk.bytes,
       signal: new AbortController().signal,
@@ -197,11 +222,11 @@ export class ChunkCopier {
   }
 }
 
-interface CopiedChunk {
+export interface CopiedChunk {
   readonly staged: number;
   readonly rowsRead: number;
   readonly rejected: readonly RejectedRow[];
-  readonly position: PartitionState['position'];
+  readonly position: Json;
   readonly last: boolean;
 }
 

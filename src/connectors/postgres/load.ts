@@ -2,6 +2,7 @@
 import type { PartitionFilter } from '../source.ts';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
+import { digestOf } from './digest.ts';
 
 export interface LoadColumn {
   readonly name: string;
@@ -124,23 +125,9 @@ async function replace(client: Connection, request: LoadRequest): Promise<LoadRe
   return { rowsLoaded: inserted.rowsLoaded, rowsChanged: inserted.rowsChanged + old };
 }
 
-/** An order-independent digest of rows that keeps duplicates: the sum of 64-bit record hashes. */
 async function digest(client: Connection, columns: readonly LoadColumn[], from: string): Promise<string | null> {
-  const fields = columns.map(hashed).join(', ');
-  const { rows } = await client.query<{ digest: string | null }>(
-    `select sum(hash_record_extended(row(${fields}), 0)::numeric)::text as digest from ${from}`,
-  );
+  const { rows } = await client.query<{ digest: string | null }>(`select ${digestOf(columns)} as digest from ${from}`);
   return rows[0]?.digest ?? null;
-}
-
-/** Types whose equality is equality of the bytes shown: their own hash tells values apart. All others are hashed as text. */
-const HASHED_AS_THEY_ARE = /^(smallint|integer|bigint|boolean|date|uuid|oid|bytea|timestamp.*)$/;
-
-function hashed({ name, sqlType }: LoadColumn): string {
-  const column = `r.${quoteName(name)}`;
-  if (HASHED_AS_THEY_ARE.test(sqlType)) return column;
-  // A collation may hold different texts for equal.
-  return `${column}::text collate "C"`;
 }
 
 interface Range {

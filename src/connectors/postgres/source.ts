@@ -1,9 +1,11 @@
 /** PostgreSQL as a source: a table, a view or a query. */
+import type { OpenRows } from '../comparable-rows.ts';
 import type {
   ChunkRequest,
   CopyChunk,
   CopyRequest,
   CursorWindow,
+  OpenRowsRequest,
   PlannedPartition,
   PlanRequest,
   RecordChunk,
@@ -19,6 +21,7 @@ import { orderColumns } from './conditions.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { nextWindow } from './cursor-window.ts';
 import { Database, databaseLabel, databaseUrl, quoteTable } from './database.ts';
+import { openSourceRows } from './open-rows.ts';
 import { planPartitions } from './partitions.ts';
 import { ReadTransaction, reading } from './read-transaction.ts';
 import { columnOf, type Relation, readRelation, requireReadable } from './relation.ts';
@@ -108,6 +111,10 @@ class PostgresSource implements Source {
 
   async readRecords(request: ChunkRequest): Promise<RecordChunk> {
     return recordChunk(this.#opening, request);
+  }
+
+  async openRows(request: OpenRowsRequest): Promise<OpenRows> {
+    return await openSourceRows(this.#opening, request);
   }
 
   async nextWindow(
