@@ -1,6 +1,13 @@
 import { continueAsNew, isCancellation, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { PartitionRef } from '../src/contracts/run.ts';
-import type { Comparison, VerificationPlan, VerifyInput, VerifySummary, VerifyTotals } from '../src/contracts/verification.ts';
+import type {
+  CompareInput,
+  Comparison,
+  VerificationPlan,
+  VerifyInput,
+  VerifySummary,
+  VerifyTotals,
+} from '../src/contracts/verification.ts';
 import { compareUnit, listLoaded, planVerification } from './activities.ts';
 import { reasonOf, runFailure } from './messages.ts';
 
@@ -9,7 +16,7 @@ const PAGE = 200;
 const ROWS_NAMED = 100;
 /** Partitions that are told by name, of those that differ and of those that could not be compared. */
 const PARTITIONS_NAMED = 100;
-const NO_PARTITION: PartitionRef = { id: -1, name: '(in no partition)' };
+const IN_NO_PARTITION = '(in no partition)';
 
 const NOTHING: VerifyTotals = {
   partitions: 0,
@@ -30,49 +37,69 @@ export async function verify(input: VerifyInput): Promise<VerifySummary> {
     const plan =
       input.carried?.plan ?? (await planVerification.executeWithOptions({ summary: `what to compare of ${input.run}` }, [input]));
     let totals = input.carried?.totals ?? NOTHING;
-    const compare = async (partition: PartitionRef | null, name: string, others = false) => {
+    const compare = async (partition: PartitionRef | null, name: string, how: Partial<CompareInput> = {}) => {
       try {
         const compared = await compareUnit.executeWithOptions({ summary: `compare ${name}` }, [
-          { run: plan.run, partition, others, name: Math.max(0, ROWS_NAMED - totals.named.length) },
+          {
+            run: plan.run,
+            partition,
+            others: false,
+            with: input.readAgain ? 'source' : 'any',
+            name: Math.max(0, ROWS_NAMED - totals.named.length),
+            ...how,
+          },
         ]);
-        totals = add(totals, { id: partition?.id ?? -1, name }, compared, others ? 0 : partition ? 1 : plan.partitions);
+        if (!compared) return false;
+        totals = add(totals, { id: partition?.id ?? -1, name }, compared, how.others ? 0 : partition ? 1 : plan.partitions);
       } catch (error) {
         if (isCancellation(error)) throw error;
         totals = stop(totals, { id: partition?.id ?? -1, name }, reasonOf(error));
       }
       setCurrentDetails(describe(plan, totals));
+      return true;
+    };
+    const summary = (): VerifySummary => {
+      const { run, pipeline } = input;
+      const equal = totals.differingPartitions === 0 && totals.stoppedCount === 0;
+      return { run, runKey: plan.run.key, pipeline, equal, compared: plan.compared, ...totals };
     };
 
     if (!plan.byPartition) await compare(null, 'all rows');
+    else if (plan.recorded && !input.carried && (await compare(null, 'all rows as staged', { with: 'recorded' }))) return summary();
     for (let after = input.carried?.after ?? -1, more = plan.byPartition; more; ) {
       const page = await listLoaded.executeWithOptions({ summary: `partitions after ${after}` }, [{ run: plan.run, after, limit: PAGE }]);
-      await sideBySide(page, plan.concurrency, (partition) => compare(partition, partition.name));
-      after = page.at(-1)?.id ?? after;
-      more = page.length === PAGE;
+      const taken = await sideBySide(page, plan.concurrency, async (partition) => {
+        await compare(partition, partition.name);
+      });
+      after = taken?.id ?? after;
+      more = page.length === PAGE || taken !== page.at(-1);
       if (more && workflowInfo().continueAsNewSuggested) {
         return await continueAsNew<typeof verify>({ ...input, carried: { plan, after, totals } });
       }
     }
-    if (plan.others) await compare(null, NO_PARTITION.name, true);
-    const { run, pipeline } = input;
-    const equal = totals.differingPartitions === 0 && totals.stoppedCount === 0;
-    return { run, runKey: plan.run.key, pipeline, equal, compared: plan.compared, ...totals };
+    if (plan.others) await compare(null, IN_NO_PARTITION, { others: true });
+    return summary();
   } catch (error) {
     throw isCancellation(error) ? error : runFailure(error, input.runKey);
   }
 }
 
-/** Does the work for each partition, so many at a time. */
+/** Does the work for each partition, so many at a time; gives the last one, before the end of the page where the history has grown long. */
 async function sideBySide(
   partitions: readonly PartitionRef[],
   concurrency: number,
   work: (partition: PartitionRef) => Promise<void>,
-): Promise<void> {
-  const waiting = [...partitions];
+): Promise<PartitionRef | undefined> {
+  let taken = 0;
   const lane = async () => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) await work(next);
+    while (taken < partitions.length && !(taken > 0 && workflowInfo().continueAsNewSuggested)) {
+      const next = partitions[taken];
+      taken += 1;
+      if (next) await work(next);
+    }
   };
   await Promise.all(Array.from({ length: concurrency }, lane));
+  return partitions[taken - 1];
 }
 
 function add(totals: VerifyTotals, { name }: PartitionRef, compared: Comparison, partitions: number): VerifyTotals {

@@ -5,6 +5,7 @@
  * ledger row and returns its result. When the answer to COMMIT is lost, the next attempt waits for the transaction and finds either.
  */
 import type { Connection } from '../connectors/postgres/database.ts';
+import { readDigest } from '../connectors/postgres/digest.ts';
 import { loadRows } from '../connectors/postgres/load.ts';
 import type { PartitionFilter } from '../connectors/source.ts';
 import type { CommitResult, UnitInput } from '../contracts/stages.ts';
@@ -35,14 +36,18 @@ export function createCommitUnit(dependencies: Dependencies) {
         throw new Undo({ status: 'incomplete', missing: 1 });
       if (plan.window?.high && !(await moveWatermark(client, run.pipeline, plan.window, run.key))) throw new Undo({ status: 'superseded' });
       await faultPoint('load:before-write', client);
+      const staged = `(select ${columnList(plan.loaded)} from ${table} where ${ofUnit(id)})`;
+      // What went another way than by binary COPY, its source cannot be asked for again.
+      const asked = plan.transfer === 'binary' && !pipeline.sqlTransform;
+      const digest = asked ? undefined : await readDigest(client, plan.loaded, `${staged} as r`);
       const loaded = await loadRows(client, {
         target: pipeline.target,
         columns: plan.loaded,
-        from: `(select ${columnList(plan.loaded)} from ${table} where ${ofUnit(id)}) as staged`,
+        from: `${staged} as staged`,
         rows: transformed.rowsOut,
         replaces: pipeline.target.scope === 'partition' ? await plannedFilters(client, run.key, id) : [],
       });
-      await recordCommit(client, { runKey: run.key, unit }, id, loaded);
+      await recordCommit(client, { runKey: run.key, unit }, id, { ...loaded, ...(digest === undefined ? {} : { digest }) });
       await faultPoint('load:before-commit', client);
       return { status: 'committed', ...loaded };
     };

@@ -3,6 +3,7 @@ import type { PartitionFilter } from '../connectors/source.ts';
 import type { RunRef } from '../contracts/run.ts';
 import type { VerificationPlan, VerifyInput } from '../contracts/verification.ts';
 import { PermanentError } from '../errors.ts';
+import { readStagedDigest } from '../ledger/commits.ts';
 import { readLoadedFilters } from '../ledger/loaded-partitions.ts';
 import { type RunPlan, readNewestPlan } from '../ledger/run-plan.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
@@ -52,6 +53,8 @@ async function planVerification(dependencies: Dependencies, input: VerifyInput):
     run,
     byPartition,
     others: byPartition && wholeTable,
+    recorded:
+      byPartition && pipeline.commit === 'run' && !input.readAgain && (await readStagedDigest(database, stored.runKey, null)) !== null,
     partitions: filters.length,
     concurrency: pipeline.concurrency,
     compared: inWords(pipeline),

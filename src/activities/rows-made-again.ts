@@ -52,7 +52,6 @@ export async function withRowsMadeAgain<T>(
       if (pipeline.sqlTransform) await transformAgain(client, planned, pipeline.sqlTransform.text, unit);
       await moveUnfitRows(client, { run, plan, pipeline, partition: unit, table, source: null, quarantine: false });
     }
-    await client.query(`analyze ${table}`);
     const transaction = {
       query: async <Row extends object>(text: string, values: unknown[] = []) => (await client.query<Row>(text, values)).rows,
     };

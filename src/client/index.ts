@@ -5,5 +5,5 @@ export { type ConnectOptions, connect } from './connect.ts';
 export { RunFailedError } from './run-failed-error.ts';
 export type { RunHandle } from './run-handle.ts';
 export type { RunFilter, RunInfo } from './run-info.ts';
-export type { RetryOptions, SluiceClient, StartOptions } from './sluice-client.ts';
+export type { RetryOptions, SluiceClient, StartOptions, VerifyOptions } from './sluice-client.ts';
 export type { Verification } from './verification.ts';

@@ -25,6 +25,11 @@ export interface RetryOptions {
   readonly partitions?: readonly string[];
 }
 
+export interface VerifyOptions {
+  /** Read files, and make transformed rows, again also where the load has recorded what was staged. @default false */
+  readonly readAgain?: boolean;
+}
+
 export class SluiceClient {
   /** Temporal's own client, for everything else. */
   readonly temporal: Client;
@@ -100,9 +105,9 @@ export class SluiceClient {
    * @example
    * const { equal, named } = await (await sluice.verify('flights-2026-11-23')).result();
    */
-  async verify(id: string): Promise<Verification> {
+  async verify(id: string, options: VerifyOptions = {}): Promise<Verification> {
     const { pipeline, params, runKey } = await this.startOf(id);
-    const input: VerifyInput = { run: id, runKey, pipeline, params };
+    const input: VerifyInput = { run: id, runKey, pipeline, params, ...(options.readAgain ? { readAgain: true } : {}) };
     return await this.#ask(id, async () => {
       const handle = await this.temporal.workflow.start(VERIFY_WORKFLOW, {
         args: [input],

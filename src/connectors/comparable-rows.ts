@@ -3,8 +3,7 @@
 /** Number of rows and the sum of their record hashes: equal for equal rows in whatever order. */
 export interface RowsDigest {
   readonly rows: number;
-  /** Null where there are no rows. */
-  readonly hashes: string | null;
+  readonly hashes: string;
 }
 
 /** A row by the hash of its key and that of all its columns; without a key both are the latter. */

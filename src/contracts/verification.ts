@@ -9,6 +9,8 @@ export interface VerifyInput {
   readonly runKey: string;
   readonly pipeline: string;
   readonly params?: { readonly [name: string]: Json };
+  /** Make the rows again of the source also where the load has recorded what was staged. */
+  readonly readAgain?: boolean;
   /** Set when the workflow continues as new. */
   readonly carried?: VerifyCarried;
 }
@@ -27,6 +29,8 @@ export interface VerificationPlan {
   readonly byPartition: boolean;
   /** The rows of the target that are in no partition are looked at too. */
   readonly others: boolean;
+  /** The load has recorded what was staged, of the whole run: where that is what the target holds, no partition need be looked at. */
+  readonly recorded: boolean;
   /** Partitions of the run. */
   readonly partitions: number;
   readonly concurrency: number;
@@ -39,6 +43,8 @@ export interface CompareInput {
   readonly run: RunRef;
   readonly partition: PartitionRef | null;
   readonly others: boolean;
+  /** What the target is compared with: what the load recorded where it has, only that, or the source in any case. */
+  readonly with: 'any' | 'recorded' | 'source';
   /** How many differing rows to name. */
   readonly name: number;
 }

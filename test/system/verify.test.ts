@@ -86,11 +86,11 @@ interface Verified {
 }
 
 /** By the CLI, as a person would. */
-async function verify(run: WorkflowHandle, of = flow): Promise<Verified> {
+async function verify(run: WorkflowHandle, of = flow, ...options: string[]): Promise<Verified> {
   return await new Promise((done, fail) => {
     execFile(
       process.execPath,
-      [CLI, 'verify', run.workflowId, '--json'],
+      [CLI, 'verify', run.workflowId, '--json', ...options],
       { cwd: of.folder, env: of.env, timeout: 60_000 },
       (error, stdout, stderr) => {
         const answer = JSON.parse(stdout.trim().split('\n').at(-1) || '{}');
@@ -192,7 +192,9 @@ describe('rows that are made again', () => {
   test('CSV, with rows in quarantine and rows that are there more than once', async () => {
     const run = await ran('appended');
     const quarantined = await query(target, 'select * from sluice.quarantine order by run_key, partition, chunk, ordinal');
-    expect(await verify(run)).toMatchObject({ ...EQUAL, summary: { ...EQUAL.summary, sourceRows: 205, targetRows: 205 } });
+    const equal = { ...EQUAL, summary: { ...EQUAL.summary, sourceRows: 205, targetRows: 205 } };
+    expect(await verify(run)).toMatchObject(equal);
+    expect(await verify(run, flow, '--read-again')).toMatchObject(equal);
     // Nothing is left of it, and nothing changed in the ledger
     expect(await leftovers(target)).toEqual({ tables: 0, chunks: 0, transforms: 0, fences: 0 });
     expect(await query(target, 'select * from sluice.quarantine order by run_key, partition, chunk, ordinal')).toEqual(quarantined);
@@ -242,6 +244,7 @@ describe('rows that are made again', () => {
   ])('%s: what the transform makes is compared', async (name, tampering, named) => {
     const run = await ran(name);
     expect(await verify(run)).toMatchObject(EQUAL);
+    expect(await verify(run, flow, '--read-again')).toMatchObject(EQUAL);
     await query(target, tampering);
     expect(await verify(run)).toMatchObject({ status: 1, summary: { differences: differences(0, 0, 1), named: [named] } });
   });
@@ -252,10 +255,13 @@ test('Parquet, and a worker that is killed in the middle', async () => {
   const doomed = await startWorker(flights, { faults: 'verify:copied@9=kill' });
   const run = await startRun(client, flights, 'flights');
   await resultOf(run);
-  const verified = verify(run, flights);
+  const verified = verify(run, flights, '--read-again');
   await doomed.ended;
   await startWorker(flights);
-  expect(await verified).toMatchObject({ ...EQUAL, summary: { ...EQUAL.summary, partitions: 4, sourceRows: rows - refused } });
+  const equal = { ...EQUAL, summary: { ...EQUAL.summary, partitions: 4, sourceRows: rows - refused } };
+  expect(await verified).toMatchObject(equal);
+  // What the load recorded says the same
+  expect(await verify(run, flights)).toMatchObject(equal);
   expect(await stagingTables(url)).toEqual([]);
 });
 

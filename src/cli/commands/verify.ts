@@ -1,3 +1,4 @@
+import type { VerifyOptions } from '../../client/sluice-client.ts';
 import type { Difference, VerifySummary } from '../../contracts/verification.ts';
 import { EXIT, type ExitStatus, Interrupted } from '../exit-status.ts';
 import { awaitResult } from '../follow-run.ts';
@@ -6,11 +7,11 @@ import { onInterrupt } from '../interrupts.ts';
 import type { Session } from '../session.ts';
 
 /** `sluice verify RUN`: compares what a run should have loaded with the target. Ends with 1 where they differ. */
-export async function verifyCommand(session: Session, id: string): Promise<ExitStatus> {
+export async function verifyCommand(session: Session, id: string, options: VerifyOptions): Promise<ExitStatus> {
   return await session.withClient(async (sluice) => {
     const interrupts = onInterrupt();
     try {
-      const verification = await sluice.verify(id);
+      const verification = await sluice.verify(id, options);
       session.output.note(`${verification.id} started.${verification.webUi ? ` Web UI: ${verification.webUi}` : ''}`);
       const summary = await awaitResult(verification, interrupts.signal).catch((error: unknown) => {
         if (!(error instanceof Interrupted)) throw error;

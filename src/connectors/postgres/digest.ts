@@ -5,7 +5,7 @@
  * Hashes of two servers can be compared: the extended hash functions are those of partitions by hash, whose rows stay where they are when
  * pg_upgrade brings in a new major version. https://www.postgresql.org/docs/current/sql-createtable.html#SQL-CREATETABLE-PARTITION
  */
-import { quoteName } from './database.ts';
+import { type Connection, quoteName } from './database.ts';
 import { bareType } from './types.ts';
 
 /** A column whose values are hashed. */
@@ -15,9 +15,11 @@ export interface HashedColumn {
   readonly sqlType: string;
 }
 
-/** The digest of a FROM item named `r`, as an aggregate; null where there are no rows. */
-export function digestOf(columns: readonly HashedColumn[]): string {
-  return `sum(${recordHash(columns.map((column) => canonical(column, `r.${quoteName(column.name)}`)))})::text`;
+/** The sum of the record hashes of a FROM item named `r`. */
+export async function readDigest(client: Connection, columns: readonly HashedColumn[], from: string): Promise<string> {
+  const hash = recordHash(columns.map((column) => canonical(column, `r.${quoteName(column.name)}`)));
+  const { rows } = await client.query<{ digest: string }>(`select coalesce(sum(${hash}), 0)::text as digest from ${from}`);
+  return rows[0]?.digest ?? '0';
 }
 
 /** The 64-bit hash of a record of canonical values. */

@@ -34,10 +34,10 @@ export class HashedRows implements ComparableRows {
 
   async digest(): Promise<RowsDigest> {
     const { from, where } = this.#relation;
-    const [row] = await this.#transaction.query<{ rows: string; hashes: string | null }>(
-      `select count(*) as rows, sum(${this.#record})::text as hashes from ${from} where ${where}`,
+    const [row] = await this.#transaction.query<{ rows: string; hashes: string }>(
+      `select count(*) as rows, coalesce(sum(${this.#record}), 0)::text as hashes from ${from} where ${where}`,
     );
-    return { rows: Number(row?.rows ?? 0), hashes: row?.hashes ?? null };
+    return { rows: Number(row?.rows ?? 0), hashes: row?.hashes ?? '0' };
   }
 
   async buckets(count: number): Promise<Map<number, RowsDigest>> {

@@ -2,7 +2,7 @@
 import type { PartitionFilter } from '../source.ts';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
-import { digestOf } from './digest.ts';
+import { readDigest } from './digest.ts';
 
 export interface LoadColumn {
   readonly name: string;
@@ -115,7 +115,7 @@ async function replace(client: Connection, request: LoadRequest): Promise<LoadRe
   const old = Number(counted.rows[0]?.rows ?? 0);
   if (old > 0) {
     const fresh = `(select ${names(columns.map((column) => column.name))} from ${from}) as r`;
-    if (old === rows && (await digest(client, columns, there)) === (await digest(client, columns, fresh))) {
+    if (old === rows && (await readDigest(client, columns, there)) === (await readDigest(client, columns, fresh))) {
       return { rowsLoaded: rows, rowsChanged: 0 };
     }
     // DELETE, not TRUNCATE: readers go on seeing the old rows until the commit.
@@ -123,11 +123,6 @@ async function replace(client: Connection, request: LoadRequest): Promise<LoadRe
   }
   const inserted = await insert(client, request);
   return { rowsLoaded: inserted.rowsLoaded, rowsChanged: inserted.rowsChanged + old };
-}
-
-async function digest(client: Connection, columns: readonly LoadColumn[], from: string): Promise<string | null> {
-  const { rows } = await client.query<{ digest: string | null }>(`select ${digestOf(columns)} as digest from ${from}`);
-  return rows[0]?.digest ?? null;
 }
 
 interface Range {
