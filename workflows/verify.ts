@@ -1,4 +1,4 @@
-import { continueAsNew, isCancellation, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, continueAsNew, isCancellation, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { PartitionRef } from '../src/contracts/run.ts';
 import type {
   CompareInput,
@@ -80,7 +80,8 @@ export async function verify(input: VerifyInput): Promise<VerifySummary> {
     if (plan.others) await compare(null, IN_NO_PARTITION, { others: true });
     return summary();
   } catch (error) {
-    throw isCancellation(error) ? error : runFailure(error, input.runKey);
+    // To continue as new is thrown, too.
+    throw error instanceof ActivityFailure && !isCancellation(error) ? runFailure(error, input.runKey) : error;
   }
 }
 
