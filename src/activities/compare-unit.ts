@@ -61,9 +61,7 @@ async function compareUnit(
     const source = await openSource(dependencies, planned, { runKey: run.key, id, filters, key, signal });
     if (source) {
       try {
-        if (source.hashProbe === target.hashProbe) {
-          return await compareRows(source, target, options);
-        }
+        if (source.hashProbe === target.hashProbe) return await compareRows(source, target, options);
       } finally {
         source.close();
       }
@@ -86,8 +84,10 @@ async function compareWithRecorded(
   signal: AbortSignal,
 ): Promise<Comparison | null> {
   const unit = partition === null ? null : unitName('load', partition);
-  const [staged, found] = await Promise.all([readStagedDigest(database, runKey, unit), target.digest()]);
-  if (staged?.rows !== found.rows || staged.hashes !== found.hashes) return null;
+  const staged = await readStagedDigest(database, runKey, unit);
+  if (!staged) return null;
+  const found = await target.digest();
+  if (staged.rows !== found.rows || staged.hashes !== found.hashes) return null;
   const source = dependencies.source(pipeline.source);
   for (const { plan } of await readLoaded(database, runKey, partition)) await source.verify(plan, signal);
   return {

@@ -99,7 +99,8 @@ async function verified(from: Client, run: WorkflowHandle, runKey: string): Prom
     args: [{ run: run.workflowId, runKey, pipeline, params: {} }],
   });
   await handle.result();
-  return handle;
+  // The first execution: it may have continued as new.
+  return from.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId);
 }
 
 test('plain', async () => {
