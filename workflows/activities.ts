@@ -13,10 +13,11 @@ const options: ActivityOptions = {
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 };
 
-export const { planRun, copyPartition, transformUnit, checkUnit, commitUnit, finishRun } = proxyActivities<Activities>(options);
+export const { planRun, copyPartition, transformUnit, checkUnit, commitUnit, finishRun, planVerification, compareUnit } =
+  proxyActivities<Activities>(options);
 
 /** Short look-ups in the ledger: no heartbeats, retried when they take too long. */
-export const { listPartitions, countUncommitted } = proxyActivities<Activities>({
+export const { listPartitions, countUncommitted, listLoaded } = proxyActivities<Activities>({
   ...options,
   // Nothing else tells that the worker which had one was killed.
   startToCloseTimeout: '15 seconds',

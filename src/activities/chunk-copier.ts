@@ -1,48 +1,28 @@
-/** Copies the next chunk of a partition into staging: rows, bad rows and the chunk's record in one transaction. */
-import { RECORD_VALUES } from '../connectors/index.ts';
+/** Copies the next chunk of a partition: rows, bad rows and the chunk's record in one transaction. */
 import type { Connection, Database } from '../connectors/postgres/database.ts';
-import { isDataError } from '../connectors/postgres/errors.ts';
-import type { ChunkRequest, CopyChunk, PlannedPartition, RecordChunk, RejectedRow, Source } from '../connectors/source.ts';
 import { type PartitionState, recordChunk } from '../ledger/chunks.ts';
 import { type Fence, holdFence } from '../ledger/fence.ts';
 import { forgetQuarantineFrom, quarantineRows } from '../ledger/quarantine.ts';
-import type { RunPlan } from '../ledger/run-plan.ts';
-import { POSITION_COLUMN, type RowsTable, setPartition } from '../ledger/staging.ts';
-import { type BoundPipeline, stagedSchema } from '../pipeline/definition.ts';
-import { columnsAsGiven } from '../validation/columns-as-given.ts';
-import { createRowEncoder } from '../validation/copy-text.ts';
-import { type EncodedLine, type EncodeOptions, encodedLines, encodeRecords } from '../validation/encode-records.ts';
-import { NULL_NOT_ALLOWED } from '../validation/reasons.ts';
-import { createRowParser } from '../validation/row-parser.ts';
-import type { ColumnType } from '../validation/row-schema.ts';
+import { type RowsTable, setPartition } from '../ledger/staging.ts';
 import { ChunkSize } from './chunk-size.ts';
-import { copyIn } from './copy-in.ts';
+import { ChunkWriter, type ChunkWriterOptions, type CopiedChunk } from './chunk-writer.ts';
 import { faultPoint } from './fault-points.ts';
 
-export interface ChunkCopierOptions {
+export interface ChunkCopierOptions extends ChunkWriterOptions {
   readonly database: Database;
-  readonly source: Source;
-  readonly pipeline: BoundPipeline;
-  readonly plan: RunPlan;
   readonly fence: Fence;
   readonly partition: number;
-  readonly planned: PlannedPartition;
   readonly table: RowsTable;
 }
 
-/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const NOT_NULL_VIOLATION = '23502';
-
-/** Rows of one savepoint when a chunk is copied carefully. */
-const CAREFUL_ROWS = 500;
-
 export class ChunkCopier {
   readonly #options: ChunkCopierOptions;
+  readonly #writer: ChunkWriter;
   readonly #size: ChunkSize;
-  #encode: EncodeOptions | undefined;
 
   constructor(options: ChunkCopierOptions) {
     this.#options = options;
+    this.#writer = new ChunkWriter(options.table, options);
     this.#size = new ChunkSize(options.pipeline.chunk);
   }
 
@@ -52,12 +32,7 @@ export class ChunkCopier {
    */
   async copyNext(state: PartitionState): Promise<PartitionState> {
     const began = performance.now();
-    const next = await this.#inTransaction(state, async (client) => {
-      const chunk = await this.#read(state);
-      const staged = await copyIn(client, this.#options.table.name, chunk);
-      const { rejected, rowsRead, position, last } = chunk.end();
-      return { staged, rejected, rowsRead: rowsRead ?? staged + rejected.length, position, last };
-    });
+    const next = await this.#inTransaction(state, (client) => this.#writer.write(client, state.position, this.#size.rows));
     this.#size.learn({
       rows: next.rowsRead - state.rowsRead,
       rejected: next.rowsQuarantined - state.rowsQuarantined,
@@ -68,27 +43,7 @@ export class ChunkCopier {
 
   /** The same chunk row by row: what staging refuses goes to quarantine with the server's reason. */
   async copyNextCarefully(state: PartitionState): Promise<PartitionState> {
-    return await this.#inTransaction(state, async (client) => {
-      const records = counted(await this.#options.source.readRecords(this.#request(state)));
-      const rejected: RejectedRow[] = [];
-      const lines = encodedLines(records, this.#encoding(), rejected);
-      let staged = 0;
-      let pending: EncodedLine[] = [];
-      const flush = async () => {
-        const { refused, written } = await this.#copyWithSavepoints(client, pending);
-        rejected.push(...refused);
-        staged += written;
-        pending = [];
-      };
-      for await (const batch of lines) {
-        for (const line of batch) {
-          pending.push(line);
-          if (pending.length >= CAREFUL_ROWS) await flush();
-        }
-      }
-      await flush();
-      return { staged, rejected, rowsRead: records.count(), ...records.end() };
-    });
+    return await this.#inTransaction(state, (client) => this.#writer.writeCarefully(client, state.position, this.#size.rows));
   }
 
   async #inTransaction(state: PartitionState, copy: (client: Connection) => Promise<CopiedChunk>): Promise<PartitionState> {
@@ -126,146 +81,4 @@ export class ChunkCopier {
       rowsQuarantined: state.rowsQuarantined + copied.rejected.length,
     };
   }
-
-  async #read(state: PartitionState): Promise<CopyChunk> {
-    const { source, plan } = this.#options;
-    if (plan.transfer !== 'records' && source.readCopy) {
-      return await source.readCopy({
-        ...this.#request(state),
-        transfer: plan.transfer,
-        rowSchema: this.#options.pipeline.row,
-        withPosition: this.#options.table.marked,
-        columns: plan.staged.filter((column) => plan.read.includes(column.name)),
-      });
-    }
-    return encodeRecords(await source.readRecords(this.#request(state)), this.#encoding());
-  }
-
-  #request(state: PartitionState): ChunkRequest & { readonly schema: readonly ColumnType[] } {
-    const { plan, planned, pipeline } = this.#options;
-    return {
-      partition: planned,
-      columns: plan.read,
-      schema: pipeline.row?.columns ?? [],
-      window: plan.window,
-      position: state.position,
-      maxRows: this.#size.rows,
-      maxBytes: pipeline.chunk.bytes,
-      maxMs: pipeline.chunk.ms,
-      signal: new AbortController().signal,
-    };
-  }
-
-  #encoding(): EncodeOptions {
-    if (this.#encode) return this.#encode;
-    const { pipeline, plan } = this.#options;
-    const from = RECORD_VALUES[pipeline.source.kind];
-    const asGiven = pipeline.row && !pipeline.rowFunction ? columnsAsGiven(pipeline.row, plan.staged, from) : [];
-    const isJsonText = (name: string) => asGiven.some((column) => column.name === name && column.isJsonText) || this.#holdsJsonText(name);
-    this.#encode = {
-      parse: pipeline.row ? createRowParser(pipeline.row, from) : undefined,
-      transform: pipeline.rowFunction ?? undefined,
-      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, jsonText: isJsonText(column.name) }))),
-      asGiven: asGiven.length > 0 ? asGiven : undefined,
-      withPosition: this.#options.table.marked,
-      columns: plan.staged.map((column) => column.name),
-    };
-    return this.#encode;
-  }
-
-  /** A string in a json column is JSON text where the source gives text, and a JSON string where the schema made it a value. */
-  #holdsJsonText(column: string): boolean {
-    const { pipeline } = this.#options;
-    const declared = stagedSchema(pipeline)?.columns.find((each) => each.name === column);
-    return declared ? declared.type !== 'json' : RECORD_VALUES[pipeline.source.kind] === 'text';
-  }
-
-  /** Writes lines under a savepoint; takes out the one that the server names, or halves until it is found. */
-  async #copyWithSavepoints(client: Connection, lines: readonly EncodedLine[]): Promise<{ written: number; refused: RejectedRow[] }> {
-    const refused: RejectedRow[] = [];
-    const { table, plan } = this.#options;
-    const staged = plan.staged.map((column) => column.name);
-    const columns = table.marked ? [POSITION_COLUMN, ...staged] : staged;
-    let rest = [...lines];
-    while (rest.length > 0) {
-      await client.query('savepoint careful');
-      try {
-        const written = await copyIn(client, table.name, {
-          format: 'text',
-          columns,
-          bytes: [Buffer.from(rest.map((line) => line.line).join(''))],
-        });
-        await client.query('release savepoint careful');
-        return { written, refused };
-      } catch (error) {
-        if (!isDataError(error)) throw error;
-        await client.query('rollback to savepoint careful');
-        const at = refusedLine(error.where);
-        const bad = at === null ? undefined : rest[at];
-        if (bad) {
-          refused.push(refusedRow(bad, error, columns));
-          rest = rest.filter((line) => line !== bad);
-        } else if (rest.length === 1) {
-          const [only] = rest;
-          if (only) refused.push(refusedRow(only, error, columns));
-          rest = [];
-        } else {
-          const half = Math.ceil(rest.length / 2);
-          const first = await this.#copyWithSavepoints(client, rest.slice(0, half));
-          const second = await this.#copyWithSavepoints(client, rest.slice(half));
-          return { written: first.written + second.written, refused: [...refused, ...first.refused, ...second.refused] };
-        }
-      }
-    }
-    return { written: 0, refused };
-  }
-}
-
-interface CopiedChunk {
-  readonly staged: number;
-  readonly rowsRead: number;
-  readonly rejected: readonly RejectedRow[];
-  readonly position: PartitionState['position'];
-  readonly last: boolean;
-}
-
-function counted(chunk: RecordChunk): RecordChunk & { count(): number } {
-  let count = 0;
-  return {
-    batches: (async function* () {
-      for await (const batch of chunk.batches) {
-        count += batch.length;
-        yield batch;
-      }
-    })(),
-    end: () => chunk.end(),
-    count: () => count,
-  };
-}
-
-/** `COPY rows_1, line 17, column "amount": ...` names the line, from 1. */
-function refusedLine(where: string | undefined): number | null {
-  const line = /^COPY .*?, line (\d+)/.exec(where ?? '')?.[1];
-  return line === undefined ? null : Number(line) - 1;
-}
-
-function refusedRow(
-  line: EncodedLine,
-  error: { message: string; code?: string | undefined; where?: string | undefined; column?: string | undefined },
-  columns: readonly string[],
-): RejectedRow {
-  const column = error.column ?? refusedColumn(error.where, columns);
-  if (error.code === NOT_NULL_VIOLATION)
-    return { position: line.record.position, column, reason: NULL_NOT_ALLOWED, record: line.record.bytes() };
-  // The value itself stays out of the reason, so that equal reasons can be counted.
-  const reason = error.message.replace(/: ".*$/s, '').replace(/"[^"]*" (is out of range)/, '$1');
-  return { position: line.record.position, column, reason, record: line.record.bytes() };
-}
-
-/** `..., line 17, column amount: "x"`: a name may hold colons itself, so the longest that fits is meant. */
-function refusedColumn(where: string | undefined, columns: readonly string[]): string | null {
-  const [, rest] = /^COPY .*?, line \d+, column (.*)/s.exec(where ?? '') ?? [];
-  if (rest === undefined) return null;
-  const named = columns.filter((name) => rest === name || rest.startsWith(`${name}: `));
-  return named.sort((a, b) => b.length - a.length)[0] ?? null;
 }

@@ -5,6 +5,7 @@
  * ledger row and returns its result. When the answer to COMMIT is lost, the next attempt waits for the transaction and finds either.
  */
 import type { Connection } from '../connectors/postgres/database.ts';
+import { readDigest } from '../connectors/postgres/digest.ts';
 import { loadRows, lockTarget } from '../connectors/postgres/load.ts';
 import { swapIn } from '../connectors/postgres/swap.ts';
 import type { PartitionFilter } from '../connectors/source.ts';
@@ -39,6 +40,10 @@ export function createCommitUnit(dependencies: Dependencies) {
       if (plan.window?.high && !(await moveWatermark(client, run.pipeline, plan.window, run.key))) throw new Undo({ status: 'superseded' });
       await faultPoint('load:before-write', client);
       const rows = transformed.rowsOut;
+      const staged = `(select ${columnList(plan.loaded)} from ${table} where ${ofUnit(id)})`;
+      // What went another way than by binary COPY, its source cannot be asked for again.
+      const asked = plan.transfer === 'binary' && !pipeline.sqlTransform;
+      const digest = asked ? undefined : await readDigest(client, plan.loaded, `${staged} as r`);
       const place = await lockTarget(client, pipeline.target.table);
       const swapped = plan.beside ? await swapIn(client, { table, ...plan.beside }, pipeline.target, place) : false;
       const loaded = swapped
@@ -48,7 +53,7 @@ export function createCommitUnit(dependencies: Dependencies) {
             {
               target: pipeline.target,
               columns: plan.loaded,
-              from: `(select ${columnList(plan.loaded)} from ${table} where ${ofUnit(id)}) as s`,
+              from: `${staged} as s`,
               differing: differingTable(run.key),
               rows,
               replaces: pipeline.target.scope === 'partition' ? await plannedFilters(client, run.key, id) : [],
@@ -56,7 +61,7 @@ export function createCommitUnit(dependencies: Dependencies) {
             place,
           );
       if (loaded.rowsLoaded !== rows) throw new Undo({ status: 'incomplete', missing: 1 });
-      await recordCommit(client, { runKey: run.key, unit }, id, loaded);
+      await recordCommit(client, { runKey: run.key, unit }, id, { ...loaded, ...(digest === undefined ? {} : { digest }) });
       await faultPoint('load:before-commit', client);
       return { status: 'committed', ...loaded };
     };

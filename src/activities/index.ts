@@ -1,14 +1,18 @@
 /** The activities of a worker, made with what they depend on. */
 import type { RunRef } from '../contracts/run.ts';
 import type { ListPartitionsInput } from '../contracts/stages.ts';
+import type { ListLoadedInput } from '../contracts/verification.ts';
+import { listLoaded } from '../ledger/loaded-partitions.ts';
 import { countUncommitted, listPartitions } from '../ledger/run-plan.ts';
 import { createCheckUnit } from './check-unit.ts';
 import { createCommitUnit } from './commit-unit.ts';
+import { createCompareUnit } from './compare-unit.ts';
 import { createCopyPartition } from './copy-partition.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
 import { createFinishRun } from './finish-run.ts';
 import { createPlanRun } from './plan-run.ts';
+import { createPlanVerification } from './plan-verification.ts';
 import { createTransformUnit } from './transform-unit.ts';
 
 export function createActivities(dependencies: Dependencies) {
@@ -25,6 +29,9 @@ export function createActivities(dependencies: Dependencies) {
     checkUnit: createCheckUnit(dependencies),
     commitUnit: createCommitUnit(dependencies),
     finishRun: createFinishRun(dependencies),
+    planVerification: createPlanVerification(dependencies),
+    listLoaded: activity(async (input: ListLoadedInput) => listLoaded(dependencies.target(dependencies.boundPipeline(input.run)), input)),
+    compareUnit: createCompareUnit(dependencies),
   };
 }
 

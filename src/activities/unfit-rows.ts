@@ -18,6 +18,8 @@ export interface UnfitRowsRequest {
   readonly table: string;
   /** For the bytes as received; null where the rows are not the source's. */
   readonly source: Source | null;
+  /** False takes the rows out and keeps none of them. @default true */
+  readonly quarantine?: boolean;
 }
 
 /** Above this many rows the quarantine keeps them as JSON instead of reading the source again. */
@@ -29,9 +31,9 @@ const READ_AGAIN_AT_MOST = 10_000;
  * @returns rows moved
  */
 export async function moveUnfitRows(client: Connection, request: UnfitRowsRequest): Promise<number> {
-  const { pipeline, plan, table, partition, run } = request;
+  const { pipeline, plan, table, partition, run, quarantine = true } = request;
   const only = ofUnit(partition);
-  await forgetQuarantineFoundInStaging(client, run.key, partition);
+  if (quarantine) await forgetQuarantineFoundInStaging(client, run.key, partition);
 
   const found: FoundRow[] = [];
   const required = plan.loaded.filter((column) => column.notNull && !column.neverNull).map((column) => column.name);
@@ -62,6 +64,7 @@ export async function moveUnfitRows(client: Connection, request: UnfitRowsReques
     }
   }
 
+  if (!quarantine) return found.length;
   for (const [id, rows] of groupByPartition(found)) {
     const bytes = await readAgain(client, request, id, rows);
     const rejected = rows.map(

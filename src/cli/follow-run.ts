@@ -21,14 +21,9 @@ const RETRY_MS = 1_000;
  */
 export async function followRun(sluice: SluiceClient, run: RunHandle, display: ProgressDisplay, signal: AbortSignal): Promise<RunSummary> {
   const ended = new AbortController();
-  const interrupted = new Promise<never>((_, reject) => {
-    const stop = () => reject(new Interrupted(`no longer waiting for ${run.id}`));
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
   const watching = watch(sluice, run, display, AbortSignal.any([signal, ended.signal]));
   try {
-    return await Promise.race([untilEnded(run, signal), interrupted]);
+    return await awaitResult(run, signal);
   } finally {
     ended.abort();
     await Promise.race([watching, delay(1_000)]);
@@ -36,7 +31,27 @@ export async function followRun(sluice: SluiceClient, run: RunHandle, display: P
   }
 }
 
-async function untilEnded(run: RunHandle, signal: AbortSignal): Promise<RunSummary> {
+/** What has an id, and a result to wait for. */
+interface Awaited<Result> {
+  readonly id: string;
+  result(options: { readonly signal: AbortSignal }): Promise<Result>;
+}
+
+/**
+ * Waits for a result, also while Temporal cannot be reached.
+ *
+ * @throws Interrupted when `signal` is aborted
+ */
+export async function awaitResult<Result>(run: Awaited<Result>, signal: AbortSignal): Promise<Result> {
+  const interrupted = new Promise<never>((_, reject) => {
+    const stop = () => reject(new Interrupted(`no longer waiting for ${run.id}`));
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+  return await Promise.race([untilEnded(run, signal), interrupted]);
+}
+
+async function untilEnded<Result>(run: Awaited<Result>, signal: AbortSignal): Promise<Result> {
   for (;;) {
     try {
       return await run.result({ signal });

@@ -89,6 +89,14 @@ export function createProgram(onEnd: OnEnd): Command {
     .addOption(new Option('--partition <PARTITION>', 'only this partition; may be given several times').default([]).argParser(collect))
     .option('--detach', 'do not wait');
 
+  command<import('../client/sluice-client.ts').VerifyOptions>(
+    'verify <RUN>',
+    'compares what a run should have loaded with the target, and names the rows that differ',
+    async (session, [run = ''], options) => {
+      return (await import('./commands/verify.ts')).verifyCommand(session, run, options);
+    },
+  ).option('--read-again', 'read the source again also where the load has recorded what was staged');
+
   command('pipelines', 'lists the pipelines of this folder, and the modules that cannot be used', async (session) => {
     return (await import('./commands/pipelines.ts')).pipelinesCommand(session);
   });

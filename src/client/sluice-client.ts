@@ -1,8 +1,9 @@
 /** Starts, finds and steers runs: a thin typed layer over `@temporalio/client`. */
 import { randomUUID } from 'node:crypto';
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { PIPELINE_WORKFLOW } from '../contracts/names.ts';
+import { PIPELINE_WORKFLOW, VERIFY_WORKFLOW, verifyWorkflowId } from '../contracts/names.ts';
 import type { Json, PipelineInput } from '../contracts/run.ts';
+import type { VerifyInput } from '../contracts/verification.ts';
 import { PermanentError } from '../errors.ts';
 import { serviceFailure } from './errors.ts';
 import { RunHandle } from './run-handle.ts';
@@ -10,6 +11,7 @@ import { defaultRunId } from './run-id.ts';
 import { listRuns, type RunFilter, type RunInfo, runInfo } from './run-info.ts';
 import { type RunStart, readRunStart } from './run-start.ts';
 import type { TemporalSettings } from './settings.ts';
+import { Verification } from './verification.ts';
 
 export interface StartOptions {
   /** Checked against the pipeline's own schema by the plan. */
@@ -21,6 +23,11 @@ export interface StartOptions {
 export interface RetryOptions {
   /** Names of partitions; all that are not whole when left out. */
   readonly partitions?: readonly string[];
+}
+
+export interface VerifyOptions {
+  /** Read files, and make transformed rows, again also where the load has recorded what was staged. @default false */
+  readonly readAgain?: boolean;
 }
 
 export class SluiceClient {
@@ -89,6 +96,31 @@ export class SluiceClient {
     return await this.#start(id, { pipeline: start.pipeline, params: start.params, retry }, 'FAIL');
   }
 
+  /**
+   * Compares what a run should have loaded with what the target holds now. It changes nothing. A verification of the run that is under way
+   * is attached to.
+   *
+   * @throws PermanentError `UnknownRun`, `NotARun`
+   *
+   * @example
+   * const { equal, named } = await (await sluice.verify('flights-2026-11-23')).result();
+   */
+  async verify(id: string, options: VerifyOptions = {}): Promise<Verification> {
+    const { pipeline, params, runKey } = await this.startOf(id);
+    const input: VerifyInput = { run: id, runKey, pipeline, params, ...(options.readAgain ? { readAgain: true } : {}) };
+    return await this.#ask(id, async () => {
+      const handle = await this.temporal.workflow.start(VERIFY_WORKFLOW, {
+        args: [input],
+        workflowId: verifyWorkflowId(id),
+        taskQueue: this.settings.taskQueue,
+        workflowIdConflictPolicy: 'USE_EXISTING',
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        staticSummary: oneLine(`verify ${id}`),
+      });
+      return new Verification(this.temporal, id, handle.firstExecutionRunId, this.settings.webUi);
+    });
+  }
+
   /** Ends the connection. */
   close(): Promise<void> {
     return this.temporal.connection.close();
@@ -140,7 +172,10 @@ export class SluiceClient {
 /** One line for the Web UI: `flights from=2001-02-01, retried`. */
 function summaryOf({ pipeline, params, retry }: PipelineInput): string {
   const given = Object.entries(params ?? {}).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  const text = [pipeline, ...given].join(' ') + (retry ? ', retried' : '');
+  return oneLine([pipeline, ...given].join(' ') + (retry ? ', retried' : ''));
+}
+
+function oneLine(text: string): string {
   // The Web UI shows a single line; the server takes 400 bytes at most.
   return text.length > 180 ? `${text.slice(0, 179)}…` : text;
 }

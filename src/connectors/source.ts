@@ -6,6 +6,7 @@
  */
 import type { Json } from '../contracts/run.ts';
 import type { ColumnType, RowSchema } from '../validation/row-schema.ts';
+import type { OpenRows } from './comparable-rows.ts';
 
 /** A column as the source has it. */
 export interface SourceColumn {
@@ -201,6 +202,17 @@ export interface SourceTotals {
   readonly sums: readonly (string | null)[];
 }
 
+/** What of a source is compared, and the types that staging has for it. */
+export interface OpenRowsRequest {
+  /** In the order of the other side; those that are not read are null. */
+  readonly columns: readonly { readonly name: string; readonly sqlType: string; readonly read: boolean }[];
+  /** Columns that tell a row apart; empty where there are none. */
+  readonly key: readonly string[];
+  readonly filters: readonly PartitionFilter[];
+  readonly window: CursorWindow | null;
+  readonly signal: AbortSignal;
+}
+
 export interface Source {
   readonly kind: string;
   /** @throws PermanentError where the source, table or file is not there or may not be read. */
@@ -232,6 +244,11 @@ export interface Source {
     lag: string | null,
     signal: AbortSignal,
   ): Promise<CursorWindow>;
+  /**
+   * The rows of partitions hashed by the source's own database, as staging would hold them; only for the transfer `binary`, where no row
+   * is refused on the way. The caller closes them.
+   */
+  openRows?(request: OpenRowsRequest): Promise<OpenRows>;
   /** Releases connections and files. May be called twice. */
   close(): Promise<void>;
 }

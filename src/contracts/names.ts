@@ -5,6 +5,7 @@ export const DEFAULT_TASK_QUEUE = 'sluice';
 
 /** Workflow types. */
 export const PIPELINE_WORKFLOW = 'pipeline';
+export const VERIFY_WORKFLOW = 'verify';
 
 export const PAUSE_SIGNAL = 'pause';
 export const RESUME_SIGNAL = 'resume';
@@ -16,6 +17,11 @@ export const SEARCH_ATTRIBUTES = ['SluicePipeline', 'SluiceStage', 'SluiceStatus
 /** Id of the child workflow of a stage: `flights-2026-11-23/extract`. */
 export function stageWorkflowId(workflowId: string, stage: Stage): string {
   return `${workflowId}/${stage}`;
+}
+
+/** Id of the workflow that verifies a run: `flights-2026-11-23/verify`. */
+export function verifyWorkflowId(workflowId: string): string {
+  return `${workflowId}/verify`;
 }
 
 /** Key of a run: its workflow id and the id of its first execution. */

@@ -5,6 +5,8 @@ import type { CursorWindow } from '../connectors/source.ts';
 export interface StoredCommit {
   readonly rowsLoaded: number;
   readonly rowsChanged: number;
+  /** Sum of the record hashes of the rows as staged, for `verify`; where the source cannot be asked for it later. */
+  readonly digest?: string;
 }
 
 /**
@@ -37,6 +39,21 @@ export async function recordCommit(
      ) where run_key = $1 and unit = $2`,
     [runKey, unit, JSON.stringify(result), partition],
   );
+}
+
+/** What commits recorded of the rows as staged: of one unit, or all units of a run together; null where they have not. */
+export async function readStagedDigest(
+  database: Pick<Database, 'query'>,
+  runKey: string,
+  unit: string | null,
+): Promise<{ readonly rows: number; readonly hashes: string } | null> {
+  const [row] = await database.query<{ complete: boolean; rows: string; hashes: string }>(
+    `select count(*) > 0 and count(*) = count(result ->> 'digest') as complete, coalesce(sum((result ->> 'rowsLoaded')::bigint), 0) as rows,
+            coalesce(sum((result ->> 'digest')::numeric), 0)::text as hashes
+     from sluice.commits where run_key = $1 and ($2::text is null or unit = $2)`,
+    [runKey, unit],
+  );
+  return row?.complete ? { rows: Number(row.rows), hashes: row.hashes } : null;
 }
 
 /** The (cursor, key) of the last row that the pipeline has committed; null before its first run. */

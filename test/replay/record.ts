@@ -22,6 +22,7 @@ export default [
   definePipeline({ ...orders, name: 'checked', checks: [rowCount({ min: 1_000 })], target: upsert('checked') }),
   definePipeline({ ...orders, name: 'incremental', incremental: { cursor: 'id' }, target: upsert('incremental') }),
   definePipeline({ ...orders, name: 'by-partition', commit: 'partition', checks: [noRows('no south', "select * from rows where region = 'south'")], target: upsert('by_partition') }),
+  definePipeline({ ...orders, name: 'replaced', target: postgres({ table: 'replaced', mode: 'replace', key: ['id'] }) }),
   definePipeline({ name: 'long', source: postgres({ table: 'long_table' }), chunk: { rows: 50 }, target: upsert('long_target') }),
   definePipeline({ name: 'many', source: postgres({ table: 'many' }), partitionBy: region('region'), concurrency: 2, target: upsert('many_target') }),
 ];`;
@@ -88,6 +89,19 @@ const chunks = async (run: WorkflowHandle) => {
   const rows = await query(url, 'select from sluice.chunks where starts_with(run_key, $1)', [`${run.workflowId}/`]);
   return rows.length;
 };
+
+/** A verification that has ended. */
+async function verified(from: Client, run: WorkflowHandle, runKey: string): Promise<WorkflowHandle> {
+  const pipeline = (await query<{ pipeline: string }>(url, 'select pipeline from sluice.runs where run_key = $1', [runKey]))[0]?.pipeline;
+  const handle = await from.workflow.start('verify', {
+    taskQueue: flow.taskQueue,
+    workflowId: `${run.workflowId}/verify`,
+    args: [{ run: run.workflowId, runKey, pipeline, params: {} }],
+  });
+  await handle.result();
+  // The first execution: it may have continued as new.
+  return from.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId);
+}
 
 test('plain', async () => {
   await scenario('plain');
@@ -178,6 +192,17 @@ test('committed by partition, one of which stops', async () => {
   await stop(worker);
 });
 
+test('verified: equal, and different', async () => {
+  await scenario('verified');
+  const worker = await startWorker(flow);
+  const run = await startRun(client, flow, 'replaced');
+  const { runKey } = await resultOf(run);
+  await record('verified', await verified(client, run, runKey));
+  await query(url, `update replaced set region = 'nowhere' where id = 7`);
+  await record('verified-different', await verified(client, run, runKey));
+  await stop(worker);
+});
+
 test('a pipeline that nobody knows', async () => {
   await scenario('unknown');
   const worker = await startWorker(flow);
@@ -194,7 +219,8 @@ test('stages that continue as new', async () => {
   const own = await temporalClient(server.address);
   const worker = await startWorker(flow);
   const run = await startRun(own, flow, 'many');
-  await resultOf(run);
+  const { runKey } = await resultOf(run);
   await record('continued-as-new', run, own);
+  await record('verify-continued-as-new', await verified(own, run, runKey), own);
   await stop(worker);
 });

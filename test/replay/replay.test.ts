@@ -51,7 +51,7 @@ test.each(readdirSync(HISTORIES))('%s', async (file) => {
 
 test('the histories hold what can happen to a run', () => {
   const all = readdirSync(HISTORIES).flatMap(read);
-  expect([...new Set(all.map(typeOf))].sort()).toEqual(['extract', 'load', 'pipeline', 'transform']);
+  expect([...new Set(all.map(typeOf))].sort()).toEqual(['extract', 'load', 'pipeline', 'transform', 'verify']);
   const events = new Set(all.flatMap(({ history }) => history.events.map((event) => event.eventType.replace('EVENT_TYPE_', ''))));
   for (const type of [
     'WORKFLOW_EXECUTION_COMPLETED',
@@ -76,7 +76,7 @@ test('workflow code that decides otherwise is found out', async () => {
       join(folder, 'index.js'),
       `import { sleep } from '@temporalio/workflow';
        import { extract as planned } from '${DIST}/workflows/index.js';
-       export { load, pipeline, transform } from '${DIST}/workflows/index.js';
+       export { load, pipeline, transform, verify } from '${DIST}/workflows/index.js';
        export async function extract(input) { await sleep('1 minute'); return await planned(input); }`,
     );
     const other = await bundleWorkflowCode({ workflowsPath: join(folder, 'index.js'), logger });

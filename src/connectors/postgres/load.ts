@@ -2,6 +2,7 @@
 import type { PartitionFilter } from '../source.ts';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
+import { readDigest } from './digest.ts';
 
 export interface LoadColumn {
   readonly name: string;
@@ -180,7 +181,7 @@ async function replace(client: Connection, request: LoadRequest): Promise<LoadRe
   const old = Number(counted.rows[0]?.rows ?? 0);
   if (old > 0) {
     const fresh = `(select ${names(columns.map((column) => column.name))} from ${from}) as r`;
-    if (old === rows && (await digest(client, columns, there)) === (await digest(client, columns, fresh))) {
+    if (old === rows && (await readDigest(client, columns, there)) === (await readDigest(client, columns, fresh))) {
       return { rowsLoaded: rows, rowsChanged: 0 };
     }
     // DELETE, not TRUNCATE: readers go on seeing the old rows until the commit.
@@ -188,23 +189,6 @@ async function replace(client: Connection, request: LoadRequest): Promise<LoadRe
   }
   const inserted = await insert(client, request);
   return { rowsLoaded: inserted.rowsLoaded, rowsChanged: inserted.rowsChanged + old };
-}
-
-/** An order-independent digest of rows that keeps duplicates: the sum of 64-bit record hashes. */
-async function digest(client: Connection, columns: readonly LoadColumn[], from: string): Promise<string | null> {
-  const fields = columns.map(hashed).join(', ');
-  const { rows } = await client.query<{ digest: string | null }>(
-    `select sum(hash_record_extended(row(${fields}), 0)::numeric)::text as digest from ${from}`,
-  );
-  return rows[0]?.digest ?? null;
-}
-
-function hashed({ name, sqlType }: LoadColumn): string {
-  const column = `r.${quoteName(name)}`;
-  // Of all others the text is hashed.
-  if (COMPARED_AS_THEY_ARE.test(sqlType)) return column;
-  // A collation may hold different texts for equal.
-  return `${column}::text collate "C"`;
 }
 
 interface Range {

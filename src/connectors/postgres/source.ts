@@ -1,10 +1,12 @@
 /** PostgreSQL as a source: a table, a view or a query. */
+import type { OpenRows } from '../comparable-rows.ts';
 import { NeedsRecords } from '../needs-records.ts';
 import type {
   ChunkRequest,
   CopyChunk,
   CopyRequest,
   CursorWindow,
+  OpenRowsRequest,
   PlannedPartition,
   PlanRequest,
   RecordChunk,
@@ -24,6 +26,7 @@ import type { PostgresSourceConfig } from './config.ts';
 import { nextWindow } from './cursor-window.ts';
 import { Database, databaseLabel, databaseUrl, quoteTable } from './database.ts';
 import { NextChunks } from './next-chunk.ts';
+import { openSourceRows } from './open-rows.ts';
 import { planPartitions } from './partitions.ts';
 import { ReadTransaction, reading } from './read-transaction.ts';
 import { columnOf, type Relation, readRelation, requireReadable } from './relation.ts';
@@ -125,6 +128,10 @@ class PostgresSource implements Source {
 
   async totals(request: TotalsRequest): Promise<SourceTotals> {
     return await sourceTotals(this.#opening, request);
+  }
+
+  async openRows(request: OpenRowsRequest): Promise<OpenRows> {
+    return await openSourceRows(this.#opening, request);
   }
 
   async nextWindow(

@@ -1,0 +1,108 @@
+/**
+ * The rows that a run should have loaded, made once more of the source the way the run made them, in temporary tables that nobody else
+ * sees: for files, transforms, and rows that the load changes or refuses. They go with the transaction, also when the worker is killed.
+ */
+import type { ComparableRows } from '../connectors/comparable-rows.ts';
+import { type Connection, quoteName } from '../connectors/postgres/database.ts';
+import { isDataError } from '../connectors/postgres/errors.ts';
+import { HashedRows } from '../connectors/postgres/hashed-rows.ts';
+import type { PlannedPartition } from '../connectors/source.ts';
+import type { Json, RunRef } from '../contracts/run.ts';
+import { readLoaded } from '../ledger/loaded-partitions.ts';
+import type { PlannedColumn } from '../ledger/run-plan.ts';
+import { columnList, ofUnit, PARTITION_COLUMN, POSITION_COLUMN, setPartition } from '../ledger/staging.ts';
+import { ChunkWriter, type CopiedChunk } from './chunk-writer.ts';
+import type { Dependencies } from './dependencies.ts';
+import { faultPoint } from './fault-points.ts';
+import type { PlannedRun } from './planned-run.ts';
+import { moveUnfitRows } from './unfit-rows.ts';
+
+const STAGED = 'pg_temp.sluice_staged';
+const TRANSFORMED = 'pg_temp.sluice_transformed';
+
+export interface MakeAgainRequest {
+  readonly run: RunRef;
+  /** One partition, or all of the run. */
+  readonly partition: number | null;
+  readonly key: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+/** @throws PermanentError `SourceChanged` where a file is not the one that was planned */
+export async function withRowsMadeAgain<T>(
+  dependencies: Dependencies,
+  planned: PlannedRun,
+  { run, partition, key, signal }: MakeAgainRequest,
+  work: (made: ComparableRows) => Promise<T>,
+): Promise<T> {
+  const { database, pipeline, plan } = planned;
+  const partitions = await readLoaded(database, run.key, partition);
+  return await database.transaction(async (client) => {
+    await client.query('set local extra_float_digits = 1');
+    await createTemporary(client, STAGED, plan.staged);
+    for (const { id, plan: bounds } of partitions) {
+      await setPartition(client, id);
+      await copyAgain(client, dependencies, planned, bounds, signal);
+    }
+    const table = pipeline.sqlTransform ? TRANSFORMED : STAGED;
+    if (pipeline.sqlTransform) await createTemporary(client, TRANSFORMED, plan.loaded);
+    // What was one unit of the run is one here.
+    const units = pipeline.commit === 'run' ? [null] : partitions.map(({ id }) => id);
+    for (const unit of units) {
+      if (pipeline.sqlTransform) await transformAgain(client, planned, pipeline.sqlTransform.text, unit);
+      await moveUnfitRows(client, { run, plan, pipeline, partition: unit, table, source: null, quarantine: false });
+    }
+    const transaction = {
+      query: async <Row extends object>(text: string, values: unknown[] = []) => (await client.query<Row>(text, values)).rows,
+    };
+    const columns = plan.loaded.map((column) => ({ ...column, value: `r.${quoteName(column.name)}` }));
+    return await work(new HashedRows(transaction, { from: `${table} as r`, where: 'true', columns, key }));
+  });
+}
+
+async function createTemporary(client: Connection, table: string, columns: readonly PlannedColumn[]): Promise<void> {
+  const declared = [
+    `${PARTITION_COLUMN} integer not null default current_setting('sluice.partition')::integer`,
+    `${POSITION_COLUMN} bigint`,
+    ...columns.map((column) => `${quoteName(column.name)} ${column.sqlType}`),
+  ];
+  await client.query(`create temporary table ${table.replace('pg_temp.', '')} (${declared.join(', ')}) on commit drop`);
+}
+
+/** Rows that were refused are refused again; they are in quarantine already. */
+async function copyAgain(
+  client: Connection,
+  dependencies: Dependencies,
+  { pipeline, plan }: PlannedRun,
+  planned: PlannedPartition,
+  signal: AbortSignal,
+): Promise<void> {
+  const source = dependencies.source(pipeline.source);
+  await source.verify(planned, signal);
+  const writer = new ChunkWriter({ name: STAGED, marked: true }, { source, pipeline, plan, planned });
+  let position: Json = null;
+  for (let last = false; !last; ) {
+    signal.throwIfAborted();
+    await client.query('savepoint chunk');
+    const from: Json = position;
+    const chunk: CopiedChunk = await writer.write(client, from, pipeline.chunk.rows).catch(async (error) => {
+      if (!isDataError(error) && !isDataError((error as Error).cause)) throw error;
+      await client.query('rollback to savepoint chunk');
+      return await writer.writeCarefully(client, from, pipeline.chunk.rows);
+    });
+    await client.query('release savepoint chunk');
+    ({ position, last } = chunk);
+    await faultPoint('verify:copied', client);
+  }
+  await source.verify(planned, signal);
+}
+
+/** The same statement as the run's, over the same rows. */
+async function transformAgain(client: Connection, { plan }: PlannedRun, text: string, partition: number | null): Promise<void> {
+  await setPartition(client, partition ?? 0);
+  await client.query(
+    `insert into ${TRANSFORMED} (${columnList(plan.loaded)})
+     with staging as (select ${columnList(plan.staged)} from ${STAGED} where ${ofUnit(partition)})
+     select ${plan.loaded.map((column) => `transformed.${quoteName(column.name)}::${column.sqlType}`).join(', ')} from (${text}) as transformed`,
+  );
+}
