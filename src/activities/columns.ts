@@ -52,7 +52,9 @@ export function stagedColumns(pipeline: BoundPipeline, source: SourceDescription
     const key = pipeline.target.key ?? [];
     return names.map((name) => {
       const column = schema?.columns.find((each) => each.name === name);
-      const required = column !== undefined && !column.nullable && !column.optional;
+      // The schema of what a row function gives fills nothing in.
+      const filled = column?.hasDefault && !pipeline.rowFunction;
+      const required = column !== undefined && !column.nullable && (!column.optional || filled === true);
       return { name, sqlType: ownType(name), notNull: required || key.includes(name), enumLabels: null };
     });
   }

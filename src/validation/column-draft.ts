@@ -13,11 +13,16 @@ export interface TakenApart {
   readonly pattern: RegExp | null;
   /** zod wants the value as received (coercion, preprocess): it must not be converted first. */
   readonly raw: boolean;
+  readonly hasDefault?: boolean | undefined;
   /** zod has a value for what it refuses (`.catch()`): a value that cannot be converted is for it to judge. */
   readonly catches: boolean;
 }
 
 export interface Draft {
+  /** A default stands in for what is missing. */
+  defaulted: boolean;
+  /** What the schema gives need not be what it was given: it may be null. */
+  remade: boolean;
   type: ValueType;
   nullable: boolean;
   optional: boolean;

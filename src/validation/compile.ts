@@ -43,8 +43,8 @@ export function compileRowSchema(schema: z.ZodObject): RowSchema {
   const def = (schema as unknown as ZodNode)._zod?.def;
   if (def?.type !== 'object' || !def.shape) throw new DefinitionError('the row schema is not a zod 4 object: write z.object({ ... })');
   const columns = Object.entries(def.shape).map(([name, column]): ColumnType => {
-    const { type, nullable, optional, checks, sqlType, uncompiled } = takeApart(name, column);
-    return { name, type, nullable, optional, checks, sqlType, uncompiled };
+    const { type, nullable, optional, hasDefault, checks, sqlType, uncompiled } = takeApart(name, column);
+    return { name, type, nullable, optional, ...(hasDefault ? { hasDefault } : {}), checks, sqlType, uncompiled };
   });
   const first = def.checks?.[0];
   return { columns, zod: schema, uncompiled: first ? nameOfCheck(first) : null };
@@ -53,6 +53,8 @@ export function compileRowSchema(schema: z.ZodObject): RowSchema {
 /** One column of a row schema taken apart. */
 export function takeApart(name: string, schema: ZodNode): TakenApart {
   const draft: Draft = {
+    defaulted: false,
+    remade: false,
     type: 'json',
     nullable: false,
     optional: false,
@@ -64,7 +66,7 @@ export function takeApart(name: string, schema: ZodNode): TakenApart {
     catches: false,
   };
   unwrap(name, schema, draft, 0);
-  return { ...draft, sqlType: draft.sqlType ?? SQL_TYPES[draft.type] };
+  return { ...draft, hasDefault: draft.defaulted && !draft.remade && !draft.nullable, sqlType: draft.sqlType ?? SQL_TYPES[draft.type] };
 }
 
 function unwrap(name: string, schema: ZodNode, draft: Draft, depth: number): void {
@@ -94,11 +96,13 @@ function unwrap(name: string, schema: ZodNode, draft: Draft, depth: number): voi
     case 'default':
     case 'prefault':
       draft.optional = true;
+      draft.defaulted = true;
       inner(def.type);
       return;
     case 'catch':
       draft.optional = true;
       draft.catches = true;
+      draft.remade = true;
       inner('catch');
       return;
     case 'nonoptional': {
@@ -133,6 +137,7 @@ function unwrap(name: string, schema: ZodNode, draft: Draft, depth: number): voi
 /** The value is read as the input's type; the table stores the output's, where it is known. */
 function unwrapPipe(name: string, def: ZodDef, draft: Draft, depth: number): void {
   leaveToZod(draft, 'transform');
+  draft.remade = true;
   if (!def.in || !def.out) {
     setJson(draft, 'transform');
     return;

@@ -44,6 +44,8 @@ export interface ColumnType {
   readonly nullable: boolean;
   /** The column may be missing from a record. */
   readonly optional: boolean;
+  /** What is missing gets a value by the schema, so that the column never holds NULL although it is optional. */
+  readonly hasDefault?: true;
   readonly checks: readonly ColumnCheck[];
   /** PostgreSQL type for the target that Sluice creates; from `.meta({ sqlType })` where given. */
   readonly sqlType: string;

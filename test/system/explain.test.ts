@@ -39,7 +39,7 @@ beforeAll(async () => {
        definePipeline({ name: 'cased', source, row, target, transform: (row) => ({ ...row, name: row.name.toLowerCase() }) }),
        definePipeline({ name: 'summed', source, row, transform: sql\`select id, max(amount)::cents as amount, count(*) as n from staging group by 1\`, target: fresh }),
        definePipeline({ name: 'new', source, incremental: { cursor: 'placed' }, target: fresh }),
-       definePipeline({ name: 'lines', source: csv({ files: 'orders.csv' }), row: z.object({ id: z.int(), name: z.string() }), target: fresh }),
+       definePipeline({ name: 'lines', source: csv({ files: 'orders.csv' }), row: z.object({ id: z.int(), name: z.string().default('none'), note: z.string().optional() }), target: fresh }),
        definePipeline({ name: 'flights', source: parquet({ files: '${FLIGHTS}' }), partitionBy: month('date'),
          row: z.object({ date: z.date(), delay: z.int().min(-120), origin: z.string().length(3) }), target: postgres({ table: 'flights', mode: 'replace' }) }),
        definePipeline({ name: 'unfit', source, target: postgres({ table: 'wide', mode: 'append' }) }),
@@ -114,7 +114,10 @@ test('transforms are said to run where they run, with the columns that SQL gives
 
 test('an incremental pipeline that never ran, a CSV file, Parquet', async () => {
   expect(await explain('new')).toMatchObject({ source: { window: expect.stringMatching(/^placed after the beginning to /) } });
-  expect(await explain('lines')).toMatchObject({ source: { reads: ['id', 'name'], partitions: 'one for each file' } });
+  expect(await explain('lines')).toMatchObject({
+    source: { reads: ['id', 'name'], partitions: 'one for each file' },
+    target: { columns: [{ notNull: true }, { name: 'name', sqlType: 'text', notNull: true }, { name: 'note', notNull: false }] },
+  });
   const answer = await explain('flights');
   expect(answer).toMatchObject({ transfer: { how: 'csv', whyNotFaster: null }, source: { partitions: 'one for each month of "date"' } });
   expect(checkedBy(answer)).toMatchObject({ delay: 'DuckDB', origin: 'DuckDB' });

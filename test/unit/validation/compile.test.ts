@@ -150,6 +150,24 @@ test('the SQL type of .meta() wins, wherever it stands', () => {
   expect(column(z.string().transform(Number).pipe(z.int32())).sqlType).toBe('integer');
 });
 
+test.each<[string, z.ZodType, true | undefined]>([
+  ['a default', z.int().default(0), true],
+  ['a default inside of optional', z.int().prefault(0).optional(), true],
+  ['optional', z.int().optional(), undefined],
+  ['a default that is null', z.int().nullable().default(null), undefined],
+  [
+    'a default of what a transform made',
+    z
+      .string()
+      .transform(() => null as string | null)
+      .default('x'),
+    undefined,
+  ],
+  ['catch', z.int().catch(0).default(1), undefined],
+])('whether a column is always filled: %s', (_name, schema, hasDefault) => {
+  expect(column(schema).hasDefault).toBe(hasDefault);
+});
+
 test('a refinement of the row is left to zod', () => {
   const schema = z.object({ a: z.int(), b: z.int() });
   expect(compileRowSchema(schema).uncompiled).toBeNull();
