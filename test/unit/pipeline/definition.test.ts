@@ -1,4 +1,4 @@
-import { csv, definePipeline, keyRange, month, parquet, postgres, rowCount } from 'sluice';
+import { bytes, csv, definePipeline, keyRange, month, parquet, postgres, rowCount } from 'sluice';
 import { z } from 'zod';
 
 const row = z.object({ id: z.int(), day: z.date(), name: z.string() });
@@ -94,6 +94,15 @@ describe('a pipeline with a mistake is refused, naming the place', () => {
   it.each(mistakes)('%s', (_, define, message) => {
     expect(define).toThrow(message);
   });
+});
+
+test('files are divided by bytes, unless each partition is committed by itself', () => {
+  const files = csv({ files: 'data/*.csv' });
+  const define = (options: object) => definePipeline({ name: 'files', source: files, target, ...options }).bind({}).partitionBy;
+  expect(define({})).toEqual({ by: 'bytes', size: 64 * 1024 * 1024 });
+  expect(define({ commit: 'partition' })).toEqual({ by: 'file' });
+  expect(define({ source: parquet({ files: 'data/*.parquet' }) })).toEqual({ by: 'file' });
+  expect(() => define({ partitionBy: bytes(0.5) })).toThrow(/partitionBy: bytes takes a whole number/);
 });
 
 describe('parameters', () => {
