@@ -20,8 +20,8 @@ const MARK = `sluice:${globalThis.crypto.randomUUID()}:`;
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
-/** Texts without this have no number that JSON.parse changes: at most 15 digits are always exact. */
-const MAY_BE_CHANGED = /[\d.]{16}|\d[eE][+-]?\d/;
+/** Texts without this have no number that JSON.parse changes: at most 15 digits are always exact. (In strings it means nothing.) */
+const MAY_BE_CHANGED = /(?:^|[:,[\s])-?(?:[\d.]{16}|[\d.]+[eE])/;
 
 /**
  * `JSON.parse` that loses no digits: an integer beyond 2^53 becomes a bigint, another number that a double cannot hold an
@@ -86,6 +86,7 @@ function hasExact(value: unknown): boolean {
 }
 
 function isExact(token: string): boolean {
+  if (token.length < 16 && !/[eE]/.test(token)) return true;
   const value = Number(token);
   if (!Number.isFinite(value)) return false;
   if (/^-?\d+$/.test(token)) return Number.isSafeInteger(value);

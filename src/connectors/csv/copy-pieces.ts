@@ -3,6 +3,9 @@
 const PIECE_BYTES = 64 * 1024;
 const BUFFER_BYTES = 256 * 1024;
 
+/** A call costs more than the bytes of a short text. */
+const SHORT = 256;
+
 export class CopyPieces {
   /** Where bytes are written that are not in the file as they are; make room first. */
   buffer: Buffer = Buffer.alloc(0);
@@ -11,6 +14,9 @@ export class CopyPieces {
   #written = 0;
   #parts: Buffer[] = [];
   #partBytes = 0;
+  /** The billions of the last position, and their digits. */
+  #highPosition = -1;
+  #highDigits = '';
   /** The last part, as long as it may grow. */
   #run: { readonly bytes: Buffer; readonly from: number; to: number } | null = null;
 
@@ -49,6 +55,50 @@ export class CopyPieces {
   write(text: string): void {
     this.makeRoom(text.length * 3);
     this.at += this.buffer.write(text, this.at);
+  }
+
+  /** Copies bytes; room has been made. */
+  copy(bytes: Buffer, start: number, end: number): void {
+    if (end - start > SHORT) {
+      this.at += bytes.copy(this.buffer, this.at, start, end);
+      return;
+    }
+    const { buffer } = this;
+    let { at } = this;
+    for (let index = start; index < end; index++) buffer[at++] = bytes[index] as number;
+    this.at = at;
+  }
+
+  /** Room has been made. */
+  writeByte(byte: number): void {
+    this.buffer[this.at++] = byte;
+  }
+
+  /** Writes a whole number and a delimiter; room has been made. */
+  writePosition(position: number, delimiter: number): void {
+    const { buffer } = this;
+    let { at } = this;
+    const high = Math.floor(position / 1e9);
+    let low = position - high * 1e9;
+    let digits = 9;
+    if (high > 0) {
+      if (high !== this.#highPosition) {
+        this.#highPosition = high;
+        this.#highDigits = String(high);
+      }
+      for (let nth = 0; nth < this.#highDigits.length; nth++) buffer[at++] = this.#highDigits.charCodeAt(nth);
+    } else {
+      digits = 1;
+      for (let rest = low; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+    }
+    for (let nth = digits - 1; nth >= 0; nth--) {
+      const rest = (low / 10) | 0;
+      buffer[at + nth] = 0x30 + (low - rest * 10);
+      low = rest;
+    }
+    at += digits;
+    buffer[at++] = delimiter;
+    this.at = at;
   }
 
   /** All there is, as one piece. */

@@ -12,6 +12,9 @@ import { isAt, type Look } from './field-looks.ts';
 
 const BACKSLASH = 0x5c;
 
+/** Room for a position, a delimiter and a line end. */
+const SPARE_BYTES = 24;
+
 /** A field that has to be looked at. */
 export interface PlainField {
   /** Its place in the file's records. */
@@ -68,8 +71,6 @@ export class PlainRecords {
   #isUtf8 = false;
   #lastLineEnd = -1;
   #unescaped = Buffer.alloc(1024);
-  #highPosition = -1;
-  #highDigits = '';
 
   constructor(options: PlainRecordsOptions, pieces: CopyPieces) {
     this.#options = options;
@@ -273,69 +274,26 @@ export class PlainRecords {
     const pieces = this.#pieces;
     if (order === null) {
       const end = this.#end;
-      pieces.makeRoom(end - start + 24);
-      this.#writePosition(position);
-      pieces.at = copyBytes(bytes, start, end, pieces.buffer, pieces.at);
+      pieces.makeRoom(end - start + SPARE_BYTES);
+      pieces.writePosition(position, this.#delimiter);
+      pieces.copy(bytes, start, end);
     } else {
-      pieces.makeRoom(this.#end - start + order.length * (this.#nullText.length + 1) + 24);
-      const { buffer } = pieces;
+      pieces.makeRoom(this.#end - start + order.length * (this.#nullText.length + 1) + SPARE_BYTES);
       const from = pieces.at;
-      if (withPosition) this.#writePosition(position);
-      let at = pieces.at;
+      if (withPosition) pieces.writePosition(position, this.#delimiter);
       for (let nth = 0; nth < order.length; nth++) {
-        if (nth > 0) buffer[at++] = this.#delimiter;
+        if (nth > 0) pieces.writeByte(this.#delimiter);
         const index = order[nth] as number;
-        if (index < 0) at += this.#nullText.copy(buffer, at);
-        else {
-          const quoted = (this.#flags[index] as number) & 1;
-          at = copyBytes(bytes, (this.#starts[index] as number) - quoted, (this.#ends[index] as number) + quoted, buffer, at);
-        }
+        const quoted = index < 0 ? 0 : (this.#flags[index] as number) & 1;
+        if (index < 0) pieces.copy(this.#nullText, 0, this.#nullText.length);
+        else pieces.copy(bytes, (this.#starts[index] as number) - quoted, (this.#ends[index] as number) + quoted);
       }
-      if (buffer[from] === BACKSLASH && at > from) {
+      if (pieces.at > from && pieces.buffer[from] === BACKSLASH) {
         pieces.at = from;
         return false;
       }
-      pieces.at = at;
     }
-    for (let nth = 0; nth < this.#lineEnd.length; nth++) pieces.buffer[pieces.at++] = this.#lineEnd[nth] as number;
+    pieces.copy(this.#lineEnd, 0, this.#lineEnd.length);
     return true;
   }
-
-  /** The position and a delimiter. */
-  #writePosition(position: number): void {
-    const pieces = this.#pieces;
-    const { buffer } = pieces;
-    let at = pieces.at;
-    const high = Math.floor(position / 1e9);
-    let low = position - high * 1e9;
-    let digits = 9;
-    if (high > 0) {
-      if (high !== this.#highPosition) {
-        this.#highPosition = high;
-        this.#highDigits = String(high);
-      }
-      for (let nth = 0; nth < this.#highDigits.length; nth++) buffer[at++] = this.#highDigits.charCodeAt(nth);
-    } else {
-      digits = 1;
-      for (let rest = low; rest >= 10; rest = Math.floor(rest / 10)) digits++;
-    }
-    for (let nth = digits - 1; nth >= 0; nth--) {
-      const rest = (low / 10) | 0;
-      buffer[at + nth] = 0x30 + (low - rest * 10);
-      low = rest;
-    }
-    at += digits;
-    buffer[at++] = this.#delimiter;
-    pieces.at = at;
-  }
-}
-
-/** A call costs more than the bytes of a short text. */
-const SHORT = 256;
-
-function copyBytes(from: Buffer, start: number, end: number, to: Buffer, at: number): number {
-  if (end - start > SHORT) return at + from.copy(to, at, start, end);
-  let target = at;
-  for (let index = start; index < end; index++) to[target++] = from[index] as number;
-  return target;
 }

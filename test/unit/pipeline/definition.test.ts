@@ -1,4 +1,5 @@
 import {
+  bytes,
   csv,
   definePipeline,
   keyRange,
@@ -140,6 +141,15 @@ describe('a pipeline with a mistake is refused, naming the place', () => {
   it.each(mistakes)('%s', (_, define, message) => {
     expect(define).toThrow(message);
   });
+});
+
+test('files are divided by bytes, unless each partition is committed by itself', () => {
+  const files = csv({ files: 'data/*.csv' });
+  const define = (options: object) => definePipeline({ name: 'files', source: files, target, ...options }).bind({}).partitionBy;
+  expect(define({})).toEqual({ by: 'bytes', size: 64 * 1024 * 1024 });
+  expect(define({ commit: 'partition' })).toEqual({ by: 'file' });
+  expect(define({ source: parquet({ files: 'data/*.parquet' }) })).toEqual({ by: 'file' });
+  expect(() => define({ partitionBy: bytes(0.5) })).toThrow(/partitionBy: bytes takes a whole number/);
 });
 
 describe('parameters', () => {
