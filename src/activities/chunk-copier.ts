@@ -65,7 +65,7 @@ export class ChunkCopier {
         rowsRead: done.rowsRead,
         rowsStaged: done.staged,
         rowsQuarantined: done.rejected.length,
-        logged: !this.#options.table.marked,
+        logged: this.#options.table.logged,
       });
       await faultPoint('chunk:before-commit', client);
       return done;

@@ -22,6 +22,8 @@ export interface DecidedPlan {
   readonly choice: TransferChoice;
   /** No two rows can have the same key of the target. */
   readonly distinctKeys: boolean;
+  /** No staged row will be asked for its partition and position. */
+  readonly unmarked: boolean;
   /** Set where the rows are built beside the target and swapped in. */
   readonly beside: PlannedSwap | null;
   /** Why they are not; null where they are. */
@@ -34,22 +36,29 @@ export async function decidePlan(database: Database, pipeline: BoundPipeline, so
   const window = await nextWindow(database, pipeline, source, description, signal);
   const read = readColumns(pipeline, description);
   const typed = stagedColumns(pipeline, description, target, database.label);
-  const staged = typed.map((column) => ({ ...column, neverNull: isNeverNull(pipeline, description, column.name) }));
-  await requireTypesFit(database, pipeline, description, staged);
-  requireExactSums(pipeline, description, staged);
-  const choice = await chooseTransfer(pipeline, source, staged);
+  await requireTypesFit(database, pipeline, description, typed);
+  requireExactSums(pipeline, description, typed);
+  const choice = await chooseTransfer(pipeline, source, typed);
+  const staged = typed.map((column) => ({ ...column, neverNull: isNeverNull(pipeline, description, choice, column.name) }));
+  const distinctKeys = keysAreDistinct(pipeline, description, staged, choice);
+  const unmarked = pipeline.commit === 'run' && (pipeline.sqlTransform !== null || areAllFit(pipeline, staged, distinctKeys));
   const whyNot = await whyStaged(database, pipeline, target);
   const beside = whyNot === null ? { replaces: target.oid } : null;
-  const distinctKeys = keysAreDistinct(pipeline, description, staged, choice);
-  return { target, description, window, read, staged, choice, distinctKeys, beside, whyNotSwapped: whyNot };
+  return { target, description, window, read, staged, choice, distinctKeys, unmarked, beside, whyNotSwapped: whyNot };
 }
 
-/** The source says so, or the row schema has looked. */
-function isNeverNull({ row, rowFunction }: BoundPipeline, source: SourceDescription, name: string): boolean {
+/** The source says so, the row schema has looked, or whoever writes the row refuses it. */
+function isNeverNull({ row, rowFunction }: BoundPipeline, source: SourceDescription, { transfer }: TransferChoice, name: string): boolean {
+  if (transfer === 'records') return true;
   if (rowFunction) return false;
   const column = row?.columns.find((each) => each.name === name);
   if (column) return !column.nullable && !column.optional && column.uncompiled === null;
   return source.columns.some((each) => each.name === name && !each.nullable);
+}
+
+/** No row that is staged can be one that the target would refuse for its key or a null. */
+function areAllFit({ target }: BoundPipeline, staged: readonly PlannedColumn[], distinctKeys: boolean): boolean {
+  return (target.key === undefined || distinctKeys) && staged.every((column) => !column.notNull || column.neverNull === true);
 }
 
 /**

@@ -68,7 +68,12 @@ async function makePlan(
   source: Source,
 ): Promise<PlanSummary> {
   const signal = Context.current().cancellationSignal;
-  const { target, description, window, read, staged, choice, distinctKeys, beside } = await decidePlan(database, pipeline, source, signal);
+  const { target, description, window, read, staged, choice, distinctKeys, unmarked, beside } = await decidePlan(
+    database,
+    pipeline,
+    source,
+    signal,
+  );
 
   const plan = await database.transaction(
     async (client) => {
@@ -82,6 +87,7 @@ async function makePlan(
         staged,
         loaded: staged,
         distinctKeys,
+        unmarked,
         beside,
         window,
         rowsExpected: null,
@@ -93,7 +99,7 @@ async function makePlan(
       const transformed = pipeline.sqlTransform !== null;
       if (transformed) plan = { ...plan, loaded: await transformedColumns(client, pipeline, staged, target, database) };
       if (beside) await createBeside(client, { table: besideTable(run.key), ...beside }, pipeline.target, plan.loaded);
-      if (transformed || !beside) await createStagingOf(client, run.key, plan, { transformed });
+      await createStagingOf(client, run.key, plan, { transformed });
       const empty = window !== null && window.high === null;
       const partitions = empty ? nothing() : source.plan({ partitioning: pipeline.partitionBy, columns: read, window, signal });
       plan = { ...plan, ...(await storePartitions(client, run.key, partitions)) };

@@ -79,7 +79,7 @@ async function copyAgain(
 ): Promise<void> {
   const source = dependencies.source(pipeline.source);
   await source.verify(planned, signal);
-  const writer = new ChunkWriter({ name: STAGED, marked: true }, { source, pipeline, plan, planned });
+  const writer = new ChunkWriter({ name: STAGED, marked: true, logged: false }, { source, pipeline, plan, planned });
   let position: Json = null;
   for (let last = false; !last; ) {
     signal.throwIfAborted();

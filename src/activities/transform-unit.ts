@@ -69,6 +69,7 @@ async function transform(
   let rowsOut = rowsIn;
   let rowsQuarantined = 0;
   if (pipeline.sqlTransform) {
+    if (partition === null) await client.query(`analyze ${tables.extracted.name}`);
     if (plan.beside) await client.query(`truncate ${table}`);
     else await setPartition(client, partition ?? 0);
     rowsOut = await runSqlTransform(client, tables, plan, pipeline.sqlTransform.text, partition);
@@ -79,8 +80,8 @@ async function transform(
     rowsQuarantined = await moveUnfitRows(client, { run, plan, pipeline, partition, table, source });
     rowsOut -= rowsQuarantined;
   }
-  // There are no statistics yet, and without them what follows is planned badly.
-  if (partition === null && (pipeline.checks.length > 0 || !plan.beside)) await client.query(`analyze ${table}`);
+  // There are no statistics yet, and without them the checks' SQL is planned badly.
+  if (partition === null && pipeline.checks.length > 0) await client.query(`analyze ${table}`);
   await client.query(`insert into sluice.transforms (run_key, unit, rows_in, rows_out, rows_quarantined) values ($1, $2, $3, $4, $5)`, [
     run.key,
     unit,

@@ -1,7 +1,7 @@
 /** The tables in which the rows of a run wait for its commit: made by the plan, and others when what was planned cannot be. */
 import type { Connection } from '../connectors/postgres/database.ts';
 import type { RunPlan } from './run-plan.ts';
-import { besideTable, createStaging, stagingTable, transformedTable } from './staging.ts';
+import { besideTable, createStaging, tablesOf } from './staging.ts';
 
 export interface LandingOptions {
   /** The pipeline has a SQL transform. */
@@ -10,8 +10,9 @@ export interface LandingOptions {
 
 /** Creates the staging tables of a run where they are not there. */
 export async function createStagingOf(client: Connection, runKey: string, plan: RunPlan, { transformed }: LandingOptions): Promise<void> {
-  await createStaging(client, stagingTable(runKey), plan.staged);
-  if (transformed && !plan.beside) await createStaging(client, transformedTable(runKey), plan.loaded);
+  const { extracted, loaded } = tablesOf(runKey, plan, transformed);
+  if (!extracted.logged) await createStaging(client, extracted, plan.staged);
+  if (transformed && !loaded.logged) await createStaging(client, loaded, plan.loaded);
 }
 
 /**
@@ -19,8 +20,8 @@ export async function createStagingOf(client: Connection, runKey: string, plan: 
  * again.
  */
 export async function landInStaging(client: Connection, runKey: string, plan: RunPlan, options: LandingOptions): Promise<void> {
-  await client.query(`update sluice.runs set plan = plan - 'beside' where run_key = $1`, [runKey]);
+  await client.query(`update sluice.runs set plan = plan - 'beside' - 'unmarked' where run_key = $1`, [runKey]);
   await client.query('delete from sluice.chunks where run_key = $1 and logged', [runKey]);
   await client.query(`drop table if exists ${besideTable(runKey)}`);
-  await createStagingOf(client, runKey, { ...plan, beside: null }, options);
+  await createStagingOf(client, runKey, { ...plan, beside: null, unmarked: false }, options);
 }

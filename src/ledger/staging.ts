@@ -1,6 +1,6 @@
 /**
- * Staging: one unlogged table for a run (and one more for the result of a SQL transform), in the schema `sluice_staging`. Every row
- * carries its partition by a column default that each transaction sets, so that rows travel as the source gives them.
+ * Staging: one unlogged table for a run (and one more for the result of a SQL transform), in the schema `sluice_staging`. Where somebody may
+ * ask for it, a row carries its partition, by a column default that each transaction sets, so that rows travel as the source gives them.
  *
  * A first load that is swapped in has a logged table instead, which is what the target will be: without Sluice's own columns.
  */
@@ -40,8 +40,10 @@ export function differingTable(runKey: string): string {
 /** A table with rows of a run. */
 export interface RowsTable {
   readonly name: string;
-  /** Its rows say their partition and position. Else it is logged, and so are the records of its chunks. */
+  /** Its rows say their partition and position. */
   readonly marked: boolean;
+  /** A crash of the server leaves its rows, and the records of their chunks. */
+  readonly logged: boolean;
 }
 
 export interface RunTables {
@@ -52,21 +54,24 @@ export interface RunTables {
 }
 
 /** @param transformed the pipeline has a SQL transform */
-export function tablesOf(runKey: string, plan: Pick<RunPlan, 'beside'>, transformed: boolean): RunTables {
-  const staging = { name: stagingTable(runKey), marked: true };
-  const beside = { name: besideTable(runKey), marked: false };
-  if (transformed) return { extracted: staging, loaded: plan.beside ? beside : { name: transformedTable(runKey), marked: true } };
+export function tablesOf(runKey: string, plan: Pick<RunPlan, 'beside' | 'unmarked'>, transformed: boolean): RunTables {
+  const staging = { name: stagingTable(runKey), marked: !plan.unmarked, logged: false };
+  const beside = { name: besideTable(runKey), marked: false, logged: true };
+  if (transformed) {
+    return { extracted: staging, loaded: plan.beside ? beside : { name: transformedTable(runKey), marked: true, logged: false } };
+  }
   const only = plan.beside ? beside : staging;
   return { extracted: only, loaded: only };
 }
 
 /** Creates a staging table where it is not there. */
-export async function createStaging(client: Connection, table: string, columns: readonly PlannedColumn[]): Promise<void> {
-  const declared = [
-    `${PARTITION_COLUMN} integer not null default current_setting('sluice.partition')::integer`,
-    `${POSITION_COLUMN} bigint`,
-    ...columns.map((column) => `${quoteName(column.name)} ${column.sqlType}`),
-  ];
+export async function createStaging(
+  client: Connection,
+  { name: table, marked }: Pick<RowsTable, 'name' | 'marked'>,
+  columns: readonly PlannedColumn[],
+): Promise<void> {
+  const marks = [`${PARTITION_COLUMN} integer not null default current_setting('sluice.partition')::integer`, `${POSITION_COLUMN} bigint`];
+  const declared = [...(marked ? marks : []), ...columns.map((column) => `${quoteName(column.name)} ${column.sqlType}`)];
   await client.query(`create unlogged table if not exists ${table} (${declared.join(', ')}) with (autovacuum_enabled = false)`);
 }
 

@@ -19,7 +19,7 @@ export interface Beside {
 /** How long the swap waits for readers, a moment at a time, so that nobody queues up behind it for long. */
 const LOCK_WAIT_MS = 500;
 const LOCK_PAUSE_MS = 200;
-const LOCK_TRIES = 20;
+const LOCK_TRIES = 10;
 
 type Queries = Pick<Connection, 'query'>;
 

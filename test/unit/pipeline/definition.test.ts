@@ -148,7 +148,7 @@ test('files are divided by bytes, unless each partition is committed by itself',
   const define = (options: object) => definePipeline({ name: 'files', source: files, target, ...options }).bind({}).partitionBy;
   expect(define({})).toEqual({ by: 'bytes', size: 64 * 1024 * 1024 });
   expect(define({ commit: 'partition' })).toEqual({ by: 'file' });
-  expect(define({ source: parquet({ files: 'data/*.parquet' }) })).toEqual({ by: 'file' });
+  expect(define({ source: parquet({ files: 'data/*.parquet' }) })).toEqual({ by: 'bytes', size: 64 * 1024 * 1024 });
   expect(() => define({ partitionBy: bytes(0.5) })).toThrow(/partitionBy: bytes takes a whole number/);
 });
 
