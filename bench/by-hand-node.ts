@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
-import type { HandWork } from './by-hand.ts';
+import type { HandWork } from './hand-work.ts';
 
 const PIECE_BYTES = 256 * 1024;
 

@@ -3,17 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
 import { byHandWithNode } from './by-hand-node.ts';
-
-export interface HandWork {
-  /** What is copied: the answer to a COPY ... TO STDOUT on a database, or finished files one after the other. */
-  readonly from: { readonly url: string; readonly copy: string } | { readonly files: readonly string[] };
-  /** The database that it goes into. */
-  readonly url: string;
-  /** Statements before, the COPY ... FROM STDIN itself, and what follows, all on one connection. */
-  readonly before: readonly string[];
-  readonly copy: string;
-  readonly after: readonly string[];
-}
+import type { HandWork } from './hand-work.ts';
 
 export interface ByHand {
   /** What does it, for people. */

@@ -1,7 +1,7 @@
 /** A case: one piece of work, done by Sluice and by hand. */
 import type { Json } from '../src/contracts/run.ts';
-import type { HandWork } from './by-hand.ts';
 import type { FreshTable } from './database.ts';
+import type { HandWork } from './hand-work.ts';
 import type { PeerWork } from './peers/peer.ts';
 
 export interface BenchCase {

@@ -1,6 +1,9 @@
 /** What the command line says. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { SUITES, type Suite } from './suites.ts';
+
+/** What can be measured, part by part. */
+export const SUITES = ['cases', 'scaling', 'orchestration', 'growth'] as const;
+export type Suite = (typeof SUITES)[number];
 
 export interface BenchOptions {
   /** Rows of the orders. */

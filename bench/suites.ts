@@ -7,9 +7,6 @@ import type { Peers } from './peers/compare.ts';
 import type { BenchStack } from './stack.ts';
 import type { WarmWorkers } from './warm-workers.ts';
 
-export const SUITES = ['cases', 'scaling', 'orchestration', 'growth'] as const;
-export type Suite = (typeof SUITES)[number];
-
 export interface BenchContext {
   readonly options: BenchOptions;
   readonly stack: BenchStack;
