@@ -63,6 +63,7 @@ export interface PlannedPartition {
   readonly filter: PartitionFilter;
   /** What the source itself needs to find the rows again: files with size and time, row groups, byte ranges. */
   readonly bounds: Json;
+  /** About, for those who watch; null where it is not known. */
   readonly rowsExpected: number | null;
 }
 

@@ -21,7 +21,7 @@ export const column = (name: string, values?: readonly (string | null)[]): Parti
 /** The same as {@link column}, for the commonest case. */
 export const region = column;
 
-/** One partition for every `rows` rows in the order of a key column. */
+/** One partition for every `rows` rows in the order of a key column; about as many where a large table of PostgreSQL is sampled. */
 export const keyRange = (column: string, rows: number): Partitioning => ({ by: 'range', column, rows });
 
 const MEBIBYTE = 1024 * 1024;

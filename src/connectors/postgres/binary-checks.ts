@@ -8,7 +8,8 @@ import { NULL_NOT_ALLOWED, reasonOfCheck } from '../../validation/reasons.ts';
 import type { ColumnType } from '../../validation/row-schema.ts';
 import { NeedsRecords } from '../needs-records.ts';
 import type { TransferRequest } from '../source.ts';
-import { decoderNamed, decoderOf, EPOCH_DAYS, type TextDecoder } from './binary-values.ts';
+import { type Condition, conditionOf, TEXTUAL } from './binary-conditions.ts';
+import { decoderNamed, decoderOf, EPOCH_DAYS, FIRST_DAY, LAST_DAY, type TextDecoder } from './binary-values.ts';
 import { columnOf, type Relation } from './relation.ts';
 import { bareType, baseType, binaryFit, type PostgresColumn } from './types.ts';
 
@@ -22,6 +23,8 @@ export interface ColumnLook {
   readonly nullAllowed: boolean;
   /** Null where every value passes. */
   readonly look: Look | null;
+  /** A shorter way to know that a value passes; the look is asked about all others. */
+  readonly condition?: Condition | null;
 }
 
 export interface BinaryChecks {
@@ -42,10 +45,11 @@ export function planBinaryChecks(relation: Relation, request: TransferRequest, w
     if (!sent) continue;
     if (column.uncompiled !== null) return new NeedsRecords(`column "${column.name}": ${column.uncompiled}`);
     const source = columnOf(relation, column.name, where);
-    const look = lookOf(sentType(source, sent.sqlType), column);
+    const type = sentType(source, sent.sqlType);
+    const look = lookOf(type, column);
     if (look instanceof NeedsRecords) return look;
     const nullAllowed = column.nullable || column.optional || source.notNull;
-    if (look || !nullAllowed) looks.push({ name: column.name, index, nullAllowed, look });
+    if (look || !nullAllowed) looks.push({ name: column.name, index, nullAllowed, look, condition: conditionOf(type.name, column) });
   }
   if (looks.length === 0) return null;
   const columns: { name: string; decode: TextDecoder }[] = [];
@@ -75,7 +79,6 @@ function sentType(column: PostgresColumn, stagingType: string): SentType {
   return { name: base.kind === 'e' ? 'text' : base.name, decode: decoderOf(column.type) };
 }
 
-const TEXTUAL = new Set(['text', 'varchar', 'bpchar', 'name']);
 const LENGTHS = new Set(['minLength', 'maxLength', 'length']);
 
 function lookOf(type: SentType, column: ColumnType): Look | NeedsRecords | null {
@@ -158,16 +161,13 @@ function lookAtFloat8(judge: Judge | null): Look {
   };
 }
 
-/** 0001-01-01 and 9999-12-31: the days that the text of the row parser has. */
-const FIRST_DAY = -719_162 - EPOCH_DAYS;
-const DAY_AFTER_LAST = 2_932_897 - EPOCH_DAYS;
 const FIRST_INSTANT = BigInt(FIRST_DAY) * 86_400_000_000n;
-const INSTANT_AFTER_LAST = BigInt(DAY_AFTER_LAST) * 86_400_000_000n;
+const INSTANT_AFTER_LAST = BigInt(LAST_DAY + 1) * 86_400_000_000n;
 
 function lookAtDate(judge: Judge | null): Look {
   return (bytes, start) => {
     const days = bytes.readInt32BE(start);
-    if (days < FIRST_DAY || days >= DAY_AFTER_LAST) return EXPECTED.date;
+    if (days < FIRST_DAY || days > LAST_DAY) return EXPECTED.date;
     return judge ? judge(new Date((days + EPOCH_DAYS) * 86_400_000)) : null;
   };
 }

@@ -5,6 +5,7 @@
 import { NULL_NOT_ALLOWED } from '../../validation/reasons.ts';
 import type { RejectedRow } from '../source.ts';
 import type { BinaryChecks } from './binary-checks.ts';
+import { goodRowSkipper, type RowCount, type SkipGoodRows } from './good-rows.ts';
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 /** The signature, flags, and the length of an extension. */
@@ -49,6 +50,9 @@ class RowScanner {
   readonly #rejected: RejectedRow[];
   readonly #starts: Int32Array;
   readonly #ends: Int32Array;
+  readonly #skipGoodRows: SkipGoodRows;
+  readonly #passed: RowCount = { rows: 0 };
+  /** Position of the first row, and rows since then that were looked at one by one. */
   #position: number;
   /** What is left of the pieces so far: the beginning of a row. */
   #rest: Buffer[] = [];
@@ -60,6 +64,7 @@ class RowScanner {
 
   constructor(checks: BinaryChecks, position: number, rejected: RejectedRow[]) {
     this.#checks = checks;
+    this.#skipGoodRows = goodRowSkipper(checks);
     this.#position = position;
     this.#rejected = rejected;
     this.#starts = new Int32Array(checks.columns.length);
@@ -91,6 +96,7 @@ class RowScanner {
       this.#inHeader = false;
     }
     for (;;) {
+      if (!this.#complete) at = this.#skipGoodRows(bytes, at, this.#passed);
       const end = this.#complete ? at : this.#endOfRow(bytes, at);
       if (end < 0) {
         keep(at);
@@ -105,7 +111,7 @@ class RowScanner {
       if (refusal) {
         keep(at);
         run = end;
-        this.#rejected.push({ position: this.#position, ...refusal, record: this.#record(bytes) });
+        this.#rejected.push({ position: this.#position + this.#passed.rows, ...refusal, record: this.#record(bytes) });
       }
       this.#position++;
       at = end;

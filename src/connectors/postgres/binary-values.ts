@@ -104,6 +104,9 @@ function numericText(bytes: Buffer, start: number): string {
 
 /** Days from 1970-01-01 to 2000-01-01, PostgreSQL's epoch. */
 export const EPOCH_DAYS = 10_957;
+/** 0001-01-01 and 9999-12-31, in days from PostgreSQL's epoch: those that the row parser reads. */
+export const FIRST_DAY = -719_162 - EPOCH_DAYS;
+export const LAST_DAY = 2_932_896 - EPOCH_DAYS;
 const MICROSECONDS_A_DAY = 86_400_000_000n;
 
 function dateText(days: number): string {

@@ -3,6 +3,7 @@ import { DefinitionError, PermanentError } from '../../errors.ts';
 import type { CursorWindow, PartitionFilter, Partitioning, PlannedPartition } from '../source.ts';
 import { all, filterCondition, literal, orderColumns, windowCondition } from './conditions.ts';
 import { quoteName } from './database.ts';
+import { planRanges } from './range-partitions.ts';
 import type { ReadTransaction } from './read-transaction.ts';
 import { columnOf, type Relation } from './relation.ts';
 import { baseType } from './types.ts';
@@ -35,7 +36,7 @@ export async function* planPartitions(
       yield* valuePartitions(transaction, request, request.partitioning);
       return;
     case 'range':
-      yield* rangePartitions(transaction, request, request.partitioning);
+      yield* planRanges(transaction, request, request.partitioning);
       return;
     case 'file':
     case 'bytes':
@@ -158,48 +159,6 @@ function valueName(column: string, value: string | null): string {
   return `${column}=${value === 'null' ? "'null'" : (value ?? 'null')}`;
 }
 
-/** Every so many rows a bound; the first and the last range are open, so that rows inserted outside are in one of them. */
-async function* rangePartitions(
-  transaction: ReadTransaction,
-  { relation, window, where }: PartitionRequest,
-  partitioning: Partitioning & { by: 'range' },
-): AsyncGenerator<PlannedPartition, void, void> {
-  const { column } = partitioning;
-  columnOf(relation, column, where);
-  const name = quoteName(column);
-  const inside = windowCondition(relation, window, where);
-  // Every so many rows, the place of the first row with this value: a value that fills more than a range is not divided.
-  const pages = transaction.pages<{ value: string; place: string; total: string }>(
-    `select rows.value::text as value, rows.place::text as place, rows.total::text as total
-     from (select ${name} as value, rank() over ordered as place, row_number() over ordered as number, count(*) over () as total
-           from ${relation.from} where ${all([inside, `${name} is not null`])} window ordered as (order by ${name})) as rows
-     where (rows.number - 1) % ${partitioning.rows} = 0 order by rows.number`,
-  );
-  let open = null as { from: string | null; place: number } | null;
-  let total = 0;
-  for await (const page of pages) {
-    for (const row of page) {
-      total = Number(row.total);
-      const place = Number(row.place);
-      if (open?.place === place) continue;
-      if (open) yield range(open.from, row.value, place - open.place);
-      open = { from: open ? row.value : null, place };
-    }
-  }
-  if (open) yield range(open.from, null, total - open.place + 1);
-
-  if (columnOf(relation, column, where).notNull) return;
-  const [nulls] = await transaction.query<{ rows: string }>(
-    `select count(*) as rows from ${relation.from} where ${all([inside, `${name} is null`])}`,
-  );
-  if (Number(nulls?.rows ?? 0) > 0) yield planned('null', { kind: 'equals', column, value: null }, Number(nulls?.rows));
-
-  function range(from: string | null, to: string | null, rows: number): PlannedPartition {
-    const label = from === null ? (to === null ? `${column} all` : `${column} before ${to}`) : `${column} from ${from}`;
-    return planned(label, { kind: 'between', column, from, to }, rows);
-  }
-}
-
-function planned(name: string, filter: PartitionFilter, rowsExpected: number | null): PlannedPartition {
+export function planned(name: string, filter: PartitionFilter, rowsExpected: number | null): PlannedPartition {
   return { name, filter, bounds: null, rowsExpected };
 }

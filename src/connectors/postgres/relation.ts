@@ -16,8 +16,10 @@ export interface Relation {
   readonly key: readonly string[];
   /** Bytes of a row by the statistics; null where there are none. */
   readonly rowBytes: number | null;
-  /** Rows by the statistics. */
+  /** Rows by the statistics, and by how the table has grown since. */
   readonly rowsEstimated: number | null;
+  /** Pages that the table has now, where TABLESAMPLE can take some of them; null for all else. */
+  readonly pages: number | null;
   /** To be locked by name before a snapshot is taken; null for what cannot be. */
   readonly lock: string | null;
 }
@@ -30,6 +32,7 @@ interface TableRow {
   readonly role: string;
   readonly rows: number | null;
   readonly bytes: number | null;
+  readonly pages: number | null;
   readonly key: string[] | null;
 }
 
@@ -52,7 +55,16 @@ async function readQuery(transaction: ReadTransaction, text: string): Promise<Re
   const fields = await transaction.fields(query);
   const columns = await queryColumns(transaction, fields);
   // The line break ends a comment at the end of the query.
-  return { from: `(${query}\n) as query`, label: 'the query', columns, key: [], rowBytes: null, rowsEstimated: null, lock: null };
+  return {
+    from: `(${query}\n) as query`,
+    label: 'the query',
+    columns,
+    key: [],
+    rowBytes: null,
+    rowsEstimated: null,
+    pages: null,
+    lock: null,
+  };
 }
 
 async function readTable(transaction: ReadTransaction, where: string, table: string): Promise<Relation> {
@@ -61,12 +73,19 @@ async function readTable(transaction: ReadTransaction, where: string, table: str
   const [found] = await transaction.query<TableRow>(
     `select c.oid::int8::float8 as oid, c.relkind as kind, current_user::text as role,
             has_any_column_privilege(c.oid, 'SELECT') as readable, has_table_privilege(c.oid, 'SELECT') as lockable,
-            case when c.relkind in ('r', 'm') and c.reltuples > 0 then c.reltuples::float8 end as rows,
-            case when c.relkind in ('r', 'm') and c.reltuples > 0 then pg_table_size(c.oid)::float8 / c.reltuples end as bytes,
+            s.rows, s.bytes / s.rows as bytes,
+            case when s.rows > 0 and not c.relhassubclass and (select a.amname from pg_am a where a.oid = c.relam) = 'heap'
+              then s.pages end as pages,
             (select array_agg(a.attname::text order by k.place)
              from pg_index i, unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality as k (attnum, place), pg_attribute a
              where i.indrelid = c.oid and i.indisprimary and a.attrelid = c.oid and a.attnum = k.attnum) as key
-     from (select to_regclass($1) as reg) as t left join pg_class c on c.oid = t.reg`,
+     from (select to_regclass($1) as reg) as t left join pg_class c on c.oid = t.reg
+     -- As the planner does it: as many rows a page as when they were counted.
+     left join lateral (
+       select now.pages, now.pages * c.reltuples / c.relpages as rows, pg_table_size(c.oid)::float8 as bytes
+       from (select pg_relation_size(c.oid)::float8 / current_setting('block_size')::float8 as pages) as now
+       where c.relkind in ('r', 'm') and c.reltuples > 0 and c.relpages > 0 and now.pages > 0
+     ) as s on true`,
     [quoteTable(table)],
   );
   if (!found || found.oid === null) throw await missingTable(transaction, where, table);
@@ -81,6 +100,7 @@ async function readTable(transaction: ReadTransaction, where: string, table: str
     key: found.key ?? [],
     rowBytes: found.bytes,
     rowsEstimated: found.rows,
+    pages: found.pages,
     // LOCK TABLE asks for the grant on the whole table; a role that may read some columns does without.
     lock: found.lockable && ['r', 'p', 'v'].includes(found.kind) ? table : null,
   };

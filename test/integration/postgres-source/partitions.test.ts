@@ -1,5 +1,5 @@
 /** Partitions cover every row exactly once, null and infinity included. */
-import type { Partitioning } from '../../../src/connectors/source.ts';
+import type { PartitionFilter, Partitioning } from '../../../src/connectors/source.ts';
 import { day, keyRange, month, region, year } from '../../../src/pipeline/partition-by.ts';
 import { columnsOf, plan, readRecords, type SourceServer, startSourceServer } from './source-server.ts';
 
@@ -135,3 +135,68 @@ it('refuses a key with nulls, whose rows would be in no chunk', async () => {
   const source = server.source({ table: 'events', key: ['size', 'id'] });
   await expect(plan(source, { columns: await columnsOf(source) })).rejects.toMatchObject({ code: 'NullInKey' });
 });
+
+describe('ranges of a large table', () => {
+  const ROWS = 1_300_000;
+  beforeAll(async () => {
+    await server.sql(
+      'create table large (id int8 primary key, mixed uuid not null, size int, kind text) with (autovacuum_enabled = false)',
+    );
+    const insert = (from: number, to: number) =>
+      `insert into large select g * 1000 + g % 7, md5(g::text)::uuid, case when g % 5 > 0 then g % 10 end, 'ümläut ' || left(md5(g::text), 2)
+      from generate_series(${from}, ${to}) g`;
+    await server.sql(insert(1, ROWS / 2));
+    await server.sql('analyze large');
+    // By the statistics it is not large.
+    await server.sql(insert(ROWS / 2 + 1, ROWS));
+  });
+
+  const divide = async (partitioning: Partitioning) =>
+    await plan(server.source({ table: 'large' }), { columns: [{ name: 'id', sqlType: 'bigint' }], partitioning });
+
+  it.each([
+    ['id', 250_000, 50_000],
+    ['mixed', 250_000, 50_000],
+    ['kind', 250_000, 50_000],
+    // A value with 130,000 rows is not divided.
+    ['size', 200_000, 130_000],
+  ])('have about as many rows as asked for, and hold every row once: %s', async (column, size, more) => {
+    const partitions = await divide(keyRange(column, size));
+    const between = partitions.flatMap(({ filter }) => (filter.kind === 'between' ? [filter] : []));
+    expect(between).toHaveLength(5);
+    expect([between[0]?.from, between.at(-1)?.to]).toEqual([null, null]);
+    expect(between.slice(1).map(({ from }) => from)).toEqual(between.slice(0, -1).map(({ to }) => to));
+
+    const [{ counts = [] } = {}] = await server.sql<{ counts: number[] }>(
+      `select array[${partitions.map(({ filter }) => `count(*) filter (where ${sqlOf(filter)})`).join(', ')}]::int[] as counts from large`,
+    );
+    expect(counts.reduce((sum, rows) => sum + rows, 0)).toBe(ROWS);
+    const expected = partitions.map(({ rowsExpected }) => rowsExpected ?? Number.NaN);
+    expect(Math.abs(expected.reduce((sum, rows) => sum + rows, 0) - ROWS)).toBeLessThan(ROWS / 20);
+    for (const [index, rows] of counts.entries()) expect(Math.abs(rows - (expected[index] ?? 0))).toBeLessThanOrEqual(more);
+  });
+
+  it('cost a small part of what counting them costs', async () => {
+    const started = performance.now();
+    await divide(keyRange('id', 260_000));
+    const sampled = performance.now() - started;
+    // A quarter of the pages would not do for so many ranges.
+    const counted = await divide(keyRange('id', 13_000));
+    expect(counted.map(({ rowsExpected }) => rowsExpected)).toEqual(Array.from({ length: 100 }, () => 13_000));
+    expect(sampled * 2).toBeLessThan(performance.now() - started - sampled);
+  });
+
+  it('are counted where a sample finds no rows any more', async () => {
+    await server.sql('delete from large where id > 3100');
+    expect((await divide(keyRange('id', 250_000))).map(({ name, rowsExpected }) => [name, rowsExpected])).toEqual([['id all', 3]]);
+    await server.sql('delete from large');
+    expect(await divide(keyRange('id', 250_000))).toEqual([]);
+  });
+});
+
+function sqlOf(filter: PartitionFilter): string {
+  if (filter.kind === 'equals') return `${filter.column} is null`;
+  if (filter.kind !== 'between') throw new Error(`${filter.kind} is not a range`);
+  const { column, from, to } = filter;
+  return `${from === null ? `${column} is not null` : `${column} >= '${from}'`}${to === null ? '' : ` and ${column} < '${to}'`}`;
+}
