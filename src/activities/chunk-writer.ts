@@ -7,11 +7,9 @@ import type { Json } from '../contracts/run.ts';
 import type { RunPlan } from '../ledger/run-plan.ts';
 import { POSITION_COLUMN, type RowsTable } from '../ledger/staging.ts';
 import { type BoundPipeline, stagedSchema } from '../pipeline/definition.ts';
-import { columnsAsGiven } from '../validation/columns-as-given.ts';
-import { createRowEncoder } from '../validation/copy-text.ts';
 import { type EncodedLine, type EncodeOptions, encodedLines, encodeRecords } from '../validation/encode-records.ts';
 import { NULL_NOT_ALLOWED } from '../validation/reasons.ts';
-import { createRowParser } from '../validation/row-parser.ts';
+import { recordEncoding } from '../validation/record-encoding.ts';
 import type { ColumnType } from '../validation/row-schema.ts';
 import { copyIn } from './copy-in.ts';
 
@@ -103,27 +101,15 @@ export class ChunkWriter {
   }
 
   #encoding(): EncodeOptions {
-    if (this.#encode) return this.#encode;
     const { pipeline, plan } = this.#options;
-    const from = RECORD_VALUES[pipeline.source.kind];
-    const asGiven = pipeline.row && !pipeline.rowFunction ? columnsAsGiven(pipeline.row, plan.staged, from) : [];
-    const isJsonText = (name: string) => asGiven.some((column) => column.name === name && column.isJsonText) || this.#holdsJsonText(name);
-    this.#encode = {
-      parse: pipeline.row ? createRowParser(pipeline.row, from) : undefined,
-      transform: pipeline.rowFunction ?? undefined,
-      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, jsonText: isJsonText(column.name) }))),
-      asGiven: asGiven.length > 0 ? asGiven : undefined,
+    this.#encode ??= recordEncoding({
+      schema: pipeline.row,
+      staged: plan.staged,
+      from: RECORD_VALUES[pipeline.source.kind],
+      rowFunction: pipeline.rowFunction ? { transform: pipeline.rowFunction, schema: stagedSchema(pipeline) } : undefined,
       withPosition: this.#table.marked,
-      columns: plan.staged.map((column) => column.name),
-    };
+    });
     return this.#encode;
-  }
-
-  /** A string in a json column is JSON text where the source gives text, and a JSON string where the schema made it a value. */
-  #holdsJsonText(column: string): boolean {
-    const { pipeline } = this.#options;
-    const declared = stagedSchema(pipeline)?.columns.find((each) => each.name === column);
-    return declared ? declared.type !== 'json' : RECORD_VALUES[pipeline.source.kind] === 'text';
   }
 
   /** Writes lines under a savepoint; takes out the one that the server names, or halves until it is found. */

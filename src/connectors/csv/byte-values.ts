@@ -22,8 +22,6 @@ export class ByteDecimal {
   /** Digits before and after the point, with leading and trailing zeros. */
   whole = 0;
   fraction = 0;
-  /** Written as JavaScript and PostgreSQL write it: no plus, no leading zeros, no zeros at the end of a fraction, no negative zero. */
-  canonical = false;
 
   /** @returns whether the bytes are one; `value` is exact to the double even beyond 15 digits */
   read(bytes: Buffer, start: number, end: number): boolean {
@@ -48,13 +46,6 @@ export class ByteDecimal {
       const value = this.fraction === 0 ? mantissa : mantissa / (POWERS[this.fraction] as number);
       this.value = sign === MINUS ? -value : value;
     } else this.value = Number(bytes.toString('latin1', start, end));
-    this.canonical =
-      sign !== PLUS &&
-      (bytes[first] !== ZERO || this.whole === 1) &&
-      (point < 0 || byte !== ZERO) &&
-      (sign !== MINUS || mantissa !== 0) &&
-      digits <= EXACT_DIGITS &&
-      this.fraction <= 6;
     return true;
   }
 }
@@ -62,18 +53,13 @@ export class ByteDecimal {
 /** A whole number: `-12`. */
 export class ByteInteger {
   value = 0;
-  digits = 0;
-  /** No plus, no leading zeros, no negative zero. */
-  canonical = false;
 
   /** @returns whether the bytes are one of at most `most` digits, which may be 15 at most for `value` to be exact */
   read(bytes: Buffer, start: number, end: number, most: number): boolean {
     let at = start;
     const sign = bytes[at];
     if (sign === MINUS || sign === PLUS) at++;
-    const first = at;
-    this.digits = end - at;
-    if (this.digits < 1 || this.digits > most) return false;
+    if (at >= end || end - at > most) return false;
     let value = 0;
     for (; at < end; at++) {
       const digit = (bytes[at] as number) - ZERO;
@@ -81,7 +67,6 @@ export class ByteInteger {
       value = value * 10 + digit;
     }
     this.value = sign === MINUS ? -value : value;
-    this.canonical = sign !== PLUS && (bytes[first] !== ZERO || (this.digits === 1 && sign !== MINUS));
     return true;
   }
 }
