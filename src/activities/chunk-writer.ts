@@ -4,6 +4,7 @@ import type { Connection } from '../connectors/postgres/database.ts';
 import { isDataError } from '../connectors/postgres/errors.ts';
 import type { ChunkRequest, CopyChunk, PlannedPartition, RecordChunk, RejectedRow, Source } from '../connectors/source.ts';
 import type { Json } from '../contracts/run.ts';
+import { TransientError } from '../errors.ts';
 import type { RunPlan } from '../ledger/run-plan.ts';
 import { POSITION_COLUMN, type RowsTable } from '../ledger/staging.ts';
 import { type BoundPipeline, stagedSchema } from '../pipeline/definition.ts';
@@ -26,6 +27,18 @@ const NOT_NULL_VIOLATION = '23502';
 /** Rows of one savepoint when a chunk is copied carefully. */
 const CAREFUL_ROWS = 500;
 
+/** The bytes that the source gave are other rows to the server than to the source. */
+export class MiscountedChunk extends TransientError {
+  constructor(partition: string, given: number, written: number) {
+    super('MiscountedChunk', `partition ${partition}: the source gave ${given} rows, and COPY wrote ${written}. Nothing was recorded.`);
+  }
+}
+
+/** After this error of {@link ChunkWriter.write} the same chunk can be copied row by row, which tells the bad rows from the good. */
+export function needsCare(error: unknown): boolean {
+  return error instanceof MiscountedChunk || isDataError(error) || isDataError((error as Error).cause);
+}
+
 export class ChunkWriter {
   readonly #options: ChunkWriterOptions;
   readonly #table: RowsTable;
@@ -40,11 +53,16 @@ export class ChunkWriter {
    * The chunk that starts at `position`.
    *
    * @throws pg.DatabaseError (class 22 or 23) where the table refuses a value
+   * @throws MiscountedChunk where the server has not written as many rows as the source has given
    */
   async write(client: Connection, position: Json, maxRows: number): Promise<CopiedChunk> {
     const chunk = await this.#read(position, maxRows);
     const staged = await copyIn(client, this.#table.name, chunk);
     const { rejected, rowsRead, position: next, last } = chunk.end();
+    const isCounted = this.#options.plan.transfer !== 'records' && rowsRead !== null;
+    if (isCounted && staged !== rowsRead - rejected.length) {
+      throw new MiscountedChunk(this.#options.planned.name, rowsRead - rejected.length, staged);
+    }
     return { staged, rejected, rowsRead: rowsRead ?? staged + rejected.length, position: next, last };
   }
 

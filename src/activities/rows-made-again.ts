@@ -4,14 +4,13 @@
  */
 import type { ComparableRows } from '../connectors/comparable-rows.ts';
 import { type Connection, quoteName } from '../connectors/postgres/database.ts';
-import { isDataError } from '../connectors/postgres/errors.ts';
 import { HashedRows } from '../connectors/postgres/hashed-rows.ts';
 import type { PlannedPartition } from '../connectors/source.ts';
 import type { Json, RunRef } from '../contracts/run.ts';
 import { readLoaded } from '../ledger/loaded-partitions.ts';
 import type { PlannedColumn } from '../ledger/run-plan.ts';
 import { columnList, ofUnit, PARTITION_COLUMN, POSITION_COLUMN, setPartition } from '../ledger/staging.ts';
-import { ChunkWriter, type CopiedChunk } from './chunk-writer.ts';
+import { ChunkWriter, type CopiedChunk, needsCare } from './chunk-writer.ts';
 import type { Dependencies } from './dependencies.ts';
 import { faultPoint } from './fault-points.ts';
 import type { PlannedRun } from './planned-run.ts';
@@ -86,7 +85,7 @@ async function copyAgain(
     await client.query('savepoint chunk');
     const from: Json = position;
     const chunk: CopiedChunk = await writer.write(client, from, pipeline.chunk.rows).catch(async (error) => {
-      if (!isDataError(error) && !isDataError((error as Error).cause)) throw error;
+      if (!needsCare(error)) throw error;
       await client.query('rollback to savepoint chunk');
       return await writer.writeCarefully(client, from, pipeline.chunk.rows);
     });
