@@ -6,9 +6,9 @@ import type { ChunkRequest, CopyChunk, PlannedPartition, RecordChunk, RejectedRo
 import type { Json } from '../contracts/run.ts';
 import { TransientError } from '../errors.ts';
 import type { RunPlan } from '../ledger/run-plan.ts';
-import { POSITION_COLUMN, type RowsTable } from '../ledger/staging.ts';
+import type { RowsTable } from '../ledger/staging.ts';
 import { type BoundPipeline, stagedSchema } from '../pipeline/definition.ts';
-import { type EncodedLine, type EncodeOptions, encodedLines, encodeRecords } from '../validation/encode-records.ts';
+import { type EncodedLine, type EncodeOptions, encodedLines, encodeRecords, POSITION_COLUMN } from '../validation/encode-records.ts';
 import { NULL_NOT_ALLOWED } from '../validation/reasons.ts';
 import { recordEncoding } from '../validation/record-encoding.ts';
 import type { ColumnType } from '../validation/row-schema.ts';

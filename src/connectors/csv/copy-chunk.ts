@@ -2,7 +2,7 @@
  * The next chunk of CSV files as CSV for COPY. Plain records go on as the bytes that they are; each of the others is judged like any
  * record, by the row parser and the row encoder, and written anew.
  */
-import { RecordJudge } from '../../validation/encode-records.ts';
+import { POSITION_COLUMN, RecordJudge } from '../../validation/encode-records.ts';
 import { recordEncoding } from '../../validation/record-encoding.ts';
 import { splitLine } from '../postgres/copy-text-lines.ts';
 import { packPosition, readBounds } from '../record-files/bounds.ts';
@@ -17,8 +17,6 @@ import { type Gate, PlainRecords } from './plain-records.ts';
 
 /** Records of one scan. */
 const STRETCH = 1000;
-
-const POSITION = '_sluice_position';
 
 /**
  * @param firstColumns columns of the file that the chunk begins in: where they are those of the request, the bytes keep their order
@@ -45,7 +43,7 @@ export function readCopyChunk(
   return {
     format: 'csv',
     dialect: isDefaultDialect(dialect) ? undefined : dialect,
-    columns: withPosition ? [POSITION, ...given] : given,
+    columns: withPosition ? [POSITION_COLUMN, ...given] : given,
     bytes: bytes(),
     end() {
       if (!done) throw new Error('end() is valid once bytes is exhausted');
