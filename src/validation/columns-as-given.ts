@@ -2,9 +2,10 @@
  * Columns whose values JavaScript would change although the schema does not: digits beyond a double's, the sign of zero, how a document or a
  * number is written, and the document `null`, which is not NULL. Rows that travel as bytes keep them, so rows that travel as records do.
  */
-import { readSqlType } from './column-encoders.ts';
+
 import type { ValueOrigin } from './convert.ts';
 import type { RowSchema } from './row-schema.ts';
+import { readSqlType } from './sql-type.ts';
 
 export interface ColumnAsGiven {
   readonly name: string;

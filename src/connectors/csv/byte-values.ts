@@ -2,7 +2,8 @@
  * Numbers and instants read from the bytes of a field, in their plainest spellings only: what is not read here is no mistake, it is just
  * not plain.
  */
-import { dayExists } from '../../validation/instants.ts';
+import { DAY_MS, dayExists, daysSince1970 } from '../../validation/instants.ts';
+import { EXACT_DIGITS, POWERS_OF_TEN } from '../../validation/short-numbers.ts';
 
 const ZERO = 0x30;
 const NINE = 0x39;
@@ -10,10 +11,6 @@ const PLUS = 0x2b;
 const MINUS = 0x2d;
 const POINT = 0x2e;
 
-/** Powers of ten that doubles hold exactly; a whole number below 2^53 divided by one of them is rounded correctly. */
-const POWERS = Array.from({ length: 23 }, (_, power) => 10 ** power);
-/** Digits that always fit into 53 bits. */
-export const EXACT_DIGITS = 15;
 const MOST_DIGITS = 60;
 
 /** A decimal number without exponent: `-12.50`. */
@@ -43,7 +40,7 @@ export class ByteDecimal {
     const digits = this.whole + this.fraction;
     if (this.whole === 0 || digits > MOST_DIGITS || (point >= 0 && this.fraction === 0)) return false;
     if (digits <= EXACT_DIGITS) {
-      const value = this.fraction === 0 ? mantissa : mantissa / (POWERS[this.fraction] as number);
+      const value = this.fraction === 0 ? mantissa : mantissa / (POWERS_OF_TEN[this.fraction] as number);
       this.value = sign === MINUS ? -value : value;
     } else this.value = Number(bytes.toString('latin1', start, end));
     return true;
@@ -71,7 +68,6 @@ export class ByteInteger {
   }
 }
 
-const DAY_MS = 86_400_000;
 const LETTER_T = 0x54;
 const LETTER_Z = 0x5a;
 const BLANK = 0x20;
@@ -151,16 +147,6 @@ function two(bytes: Buffer, at: number): number {
   const tens = (bytes[at] as number) - ZERO;
   const ones = (bytes[at + 1] as number) - ZERO;
   return tens < 0 || tens > 9 || ones < 0 || ones > 9 ? -1 : tens * 10 + ones;
-}
-
-/** http://howardhinnant.github.io/date_algorithms.html#days_from_civil */
-function daysSince1970(year: number, month: number, day: number): number {
-  const shifted = month <= 2 ? year - 1 : year;
-  const era = Math.floor(shifted / 400);
-  const yearOfEra = shifted - era * 400;
-  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 719_468;
 }
 
 /** The number of code points of UTF-8 is within the limits. */

@@ -4,13 +4,15 @@
  * judged and encoded like any record.
  */
 import { compileChecks, type Judge } from '../../validation/check.ts';
-import { readSqlType, valueEncoder } from '../../validation/column-encoders.ts';
+import { valueEncoder } from '../../validation/column-encoders.ts';
 import { TEXTS } from '../../validation/columns-as-given.ts';
 import { takeApart, type ZodNode } from '../../validation/compile.ts';
 import { type StagedColumn, type StoredColumn, storedColumns } from '../../validation/record-encoding.ts';
 import { createRowParser } from '../../validation/row-parser.ts';
 import type { ColumnType, RowSchema } from '../../validation/row-schema.ts';
-import { ByteDecimal, ByteInstant, ByteInteger, EXACT_DIGITS, lengthIsWithin } from './byte-values.ts';
+import { EXACT_DIGITS } from '../../validation/short-numbers.ts';
+import { readSqlType } from '../../validation/sql-type.ts';
+import { ByteDecimal, ByteInstant, ByteInteger, lengthIsWithin } from './byte-values.ts';
 
 /** The value at `bytes[start, end)` may pass as it is. */
 export type Look = (bytes: Buffer, start: number, end: number) => boolean;
