@@ -28,7 +28,7 @@ export class ChunkCopier {
 
   /**
    * @returns the partition's state after the chunk
-   * @throws pg.DatabaseError (class 22 or 23) where staging refuses a value: nothing was changed, copy it carefully
+   * @throws what {@link needsCare} knows, where staging refuses a value or counts other rows: nothing was changed, copy it carefully
    */
   async copyNext(state: PartitionState): Promise<PartitionState> {
     const began = performance.now();

@@ -4,14 +4,13 @@ import type { Connection } from '../connectors/postgres/database.ts';
 import { isDataError } from '../connectors/postgres/errors.ts';
 import type { ChunkRequest, CopyChunk, PlannedPartition, RecordChunk, RejectedRow, Source } from '../connectors/source.ts';
 import type { Json } from '../contracts/run.ts';
+import { TransientError } from '../errors.ts';
 import type { RunPlan } from '../ledger/run-plan.ts';
-import { POSITION_COLUMN, type RowsTable } from '../ledger/staging.ts';
+import type { RowsTable } from '../ledger/staging.ts';
 import { type BoundPipeline, stagedSchema } from '../pipeline/definition.ts';
-import { columnsAsGiven } from '../validation/columns-as-given.ts';
-import { createRowEncoder } from '../validation/copy-text.ts';
-import { type EncodedLine, type EncodeOptions, encodedLines, encodeRecords } from '../validation/encode-records.ts';
+import { type EncodedLine, type EncodeOptions, encodedLines, encodeRecords, POSITION_COLUMN } from '../validation/encode-records.ts';
 import { NULL_NOT_ALLOWED } from '../validation/reasons.ts';
-import { createRowParser } from '../validation/row-parser.ts';
+import { recordEncoding } from '../validation/record-encoding.ts';
 import type { ColumnType } from '../validation/row-schema.ts';
 import { copyIn } from './copy-in.ts';
 
@@ -28,6 +27,18 @@ const NOT_NULL_VIOLATION = '23502';
 /** Rows of one savepoint when a chunk is copied carefully. */
 const CAREFUL_ROWS = 500;
 
+/** The bytes that the source gave are other rows to the server than to the source. */
+export class MiscountedChunk extends TransientError {
+  constructor(partition: string, given: number, written: number) {
+    super('MiscountedChunk', `partition ${partition}: the source gave ${given} rows, and COPY wrote ${written}. Nothing was recorded.`);
+  }
+}
+
+/** After this error of {@link ChunkWriter.write} the same chunk can be copied row by row, which tells the bad rows from the good. */
+export function needsCare(error: unknown): boolean {
+  return error instanceof MiscountedChunk || isDataError(error) || isDataError((error as Error).cause);
+}
+
 export class ChunkWriter {
   readonly #options: ChunkWriterOptions;
   readonly #table: RowsTable;
@@ -42,11 +53,16 @@ export class ChunkWriter {
    * The chunk that starts at `position`.
    *
    * @throws pg.DatabaseError (class 22 or 23) where the table refuses a value
+   * @throws MiscountedChunk where the server has not written as many rows as the source has given
    */
   async write(client: Connection, position: Json, maxRows: number): Promise<CopiedChunk> {
     const chunk = await this.#read(position, maxRows);
     const staged = await copyIn(client, this.#table.name, chunk);
     const { rejected, rowsRead, position: next, last } = chunk.end();
+    const isCounted = this.#options.plan.transfer !== 'records' && rowsRead !== null;
+    if (isCounted && staged !== rowsRead - rejected.length) {
+      throw new MiscountedChunk(this.#options.planned.name, rowsRead - rejected.length, staged);
+    }
     return { staged, rejected, rowsRead: rowsRead ?? staged + rejected.length, position: next, last };
   }
 
@@ -103,27 +119,15 @@ export class ChunkWriter {
   }
 
   #encoding(): EncodeOptions {
-    if (this.#encode) return this.#encode;
     const { pipeline, plan } = this.#options;
-    const from = RECORD_VALUES[pipeline.source.kind];
-    const asGiven = pipeline.row && !pipeline.rowFunction ? columnsAsGiven(pipeline.row, plan.staged, from) : [];
-    const isJsonText = (name: string) => asGiven.some((column) => column.name === name && column.isJsonText) || this.#holdsJsonText(name);
-    this.#encode = {
-      parse: pipeline.row ? createRowParser(pipeline.row, from) : undefined,
-      transform: pipeline.rowFunction ?? undefined,
-      encode: createRowEncoder(plan.staged.map((column) => ({ ...column, jsonText: isJsonText(column.name) }))),
-      asGiven: asGiven.length > 0 ? asGiven : undefined,
+    this.#encode ??= recordEncoding({
+      schema: pipeline.row,
+      staged: plan.staged,
+      from: RECORD_VALUES[pipeline.source.kind],
+      rowFunction: pipeline.rowFunction ? { transform: pipeline.rowFunction, schema: stagedSchema(pipeline) } : undefined,
       withPosition: this.#table.marked,
-      columns: plan.staged.map((column) => column.name),
-    };
+    });
     return this.#encode;
-  }
-
-  /** A string in a json column is JSON text where the source gives text, and a JSON string where the schema made it a value. */
-  #holdsJsonText(column: string): boolean {
-    const { pipeline } = this.#options;
-    const declared = stagedSchema(pipeline)?.columns.find((each) => each.name === column);
-    return declared ? declared.type !== 'json' : RECORD_VALUES[pipeline.source.kind] === 'text';
   }
 
   /** Writes lines under a savepoint; takes out the one that the server names, or halves until it is found. */

@@ -1,6 +1,5 @@
 /** Activity `copyPartition`: copies one partition chunk by chunk into staging, going on where the ledger says. */
 import { Context } from '@temporalio/activity';
-import { isDataError } from '../connectors/postgres/errors.ts';
 import type { Counts } from '../contracts/run.ts';
 import type { CopyHeartbeat, CopyPartitionInput, CopyPartitionResult } from '../contracts/stages.ts';
 import { type PartitionState, readPartitionState } from '../ledger/chunks.ts';
@@ -8,6 +7,7 @@ import { unitName } from '../ledger/fence.ts';
 import { readPartition } from '../ledger/run-plan.ts';
 import { attempt } from './attempt.ts';
 import { ChunkCopier } from './chunk-copier.ts';
+import { needsCare } from './chunk-writer.ts';
 import type { Dependencies } from './dependencies.ts';
 import { activity, Handover } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
@@ -39,8 +39,8 @@ export function createCopyPartition(dependencies: Dependencies) {
             if (stopping.aborted) throw new Handover(`partition ${partition.name}`);
             if (cancelled.aborted) return result(state, false);
             state = await copier.copyNext(state).catch((error) => {
-              // A value that staging refuses: this chunk again row by row, so that only the bad ones stay behind.
-              if (isDataError(error) || isDataError((error as Error).cause)) return copier.copyNextCarefully(state);
+              // This chunk again row by row, so that only the rows that staging refuses stay behind.
+              if (needsCare(error)) return copier.copyNextCarefully(state);
               throw error;
             });
             counts = state;

@@ -101,10 +101,7 @@ async function chooseTransfer(pipeline: BoundPipeline, source: Source, staged: r
   if (pipeline.rowFunction) return { transfer: 'records', because: 'the row function wants to see each row', checked };
   const whole = pipeline.row?.uncompiled ?? null;
   if (whole !== null) return { transfer: 'records', because: `the row schema as a whole: ${whole}`, checked };
-  const request = { columns: staged, schema, rowSchema: pipeline.row };
-  if (source.explainTransfer) return await source.explainTransfer(request);
-  const transfer = await source.chooseTransfer(request);
-  return { transfer, because: transfer === 'records' ? `a ${source.kind} source is taken apart record by record` : null, checked };
+  return await source.explainTransfer({ columns: staged, schema, rowSchema: pipeline.row });
 }
 
 async function nextWindow(

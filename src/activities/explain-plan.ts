@@ -129,6 +129,10 @@ function transferText({ transfer, checked }: TransferChoice, hasSchema: boolean)
   }
 }
 
+function sizeText(bytes: number): string {
+  return bytes % 2 ** 20 === 0 ? `${bytes / 2 ** 20} MiB` : `${bytes} bytes`;
+}
+
 function partitionsText(by: Partitioning): string {
   switch (by.by) {
     case 'none':
@@ -142,7 +146,7 @@ function partitionsText(by: Partitioning): string {
     case 'value':
       return `one for each value of "${by.column}"${by.values ? ` among ${by.values.join(', ')}` : ''}`;
     case 'bytes':
-      return `one for every ${by.size} bytes of a file`;
+      return `one for each file, and one for every ${sizeText(by.size)} of a larger one`;
     case 'range':
       return `one for every ${by.rows} rows in the order of "${by.column}"`;
   }

@@ -4,14 +4,12 @@
  */
 import type { ComparableRows } from '../connectors/comparable-rows.ts';
 import { type Connection, quoteName } from '../connectors/postgres/database.ts';
-import { isDataError } from '../connectors/postgres/errors.ts';
 import { HashedRows } from '../connectors/postgres/hashed-rows.ts';
 import type { PlannedPartition } from '../connectors/source.ts';
 import type { Json, RunRef } from '../contracts/run.ts';
 import { readLoaded } from '../ledger/loaded-partitions.ts';
-import type { PlannedColumn } from '../ledger/run-plan.ts';
-import { columnList, ofUnit, PARTITION_COLUMN, POSITION_COLUMN, setPartition } from '../ledger/staging.ts';
-import { ChunkWriter, type CopiedChunk } from './chunk-writer.ts';
+import { columnList, createTemporaryStaging, ofUnit, setPartition } from '../ledger/staging.ts';
+import { ChunkWriter, type CopiedChunk, needsCare } from './chunk-writer.ts';
 import type { Dependencies } from './dependencies.ts';
 import { faultPoint } from './fault-points.ts';
 import type { PlannedRun } from './planned-run.ts';
@@ -39,13 +37,13 @@ export async function withRowsMadeAgain<T>(
   const partitions = await readLoaded(database, run.key, partition);
   return await database.transaction(async (client) => {
     await client.query('set local extra_float_digits = 1');
-    await createTemporary(client, STAGED, plan.staged);
+    await createTemporaryStaging(client, STAGED, plan.staged);
     for (const { id, plan: bounds } of partitions) {
       await setPartition(client, id);
       await copyAgain(client, dependencies, planned, bounds, signal);
     }
     const table = pipeline.sqlTransform ? TRANSFORMED : STAGED;
-    if (pipeline.sqlTransform) await createTemporary(client, TRANSFORMED, plan.loaded);
+    if (pipeline.sqlTransform) await createTemporaryStaging(client, TRANSFORMED, plan.loaded);
     // What was one unit of the run is one here.
     const units = pipeline.commit === 'run' ? [null] : partitions.map(({ id }) => id);
     for (const unit of units) {
@@ -58,15 +56,6 @@ export async function withRowsMadeAgain<T>(
     const columns = plan.loaded.map((column) => ({ ...column, value: `r.${quoteName(column.name)}` }));
     return await work(new HashedRows(transaction, { from: `${table} as r`, where: 'true', columns, key }));
   });
-}
-
-async function createTemporary(client: Connection, table: string, columns: readonly PlannedColumn[]): Promise<void> {
-  const declared = [
-    `${PARTITION_COLUMN} integer not null default current_setting('sluice.partition')::integer`,
-    `${POSITION_COLUMN} bigint`,
-    ...columns.map((column) => `${quoteName(column.name)} ${column.sqlType}`),
-  ];
-  await client.query(`create temporary table ${table.replace('pg_temp.', '')} (${declared.join(', ')}) on commit drop`);
 }
 
 /** Rows that were refused are refused again; they are in quarantine already. */
@@ -86,7 +75,7 @@ async function copyAgain(
     await client.query('savepoint chunk');
     const from: Json = position;
     const chunk: CopiedChunk = await writer.write(client, from, pipeline.chunk.rows).catch(async (error) => {
-      if (!isDataError(error) && !isDataError((error as Error).cause)) throw error;
+      if (!needsCare(error)) throw error;
       await client.query('rollback to savepoint chunk');
       return await writer.writeCarefully(client, from, pipeline.chunk.rows);
     });

@@ -5,8 +5,9 @@ import type { RejectedRow, Source } from '../connectors/source.ts';
 import type { RunRef } from '../contracts/run.ts';
 import { FOUND_IN_STAGING, forgetQuarantineFoundInStaging, quarantineRows } from '../ledger/quarantine.ts';
 import { type RunPlan, readPartitionOn } from '../ledger/run-plan.ts';
-import { columnList, ofUnit, PARTITION_COLUMN, POSITION_COLUMN } from '../ledger/staging.ts';
+import { columnList, ofUnit, PARTITION_COLUMN } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
+import { POSITION_COLUMN } from '../validation/encode-records.ts';
 
 export interface UnfitRowsRequest {
   readonly run: RunRef;

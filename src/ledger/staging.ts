@@ -6,11 +6,11 @@
  */
 import { createHash } from 'node:crypto';
 import { type Connection, quoteName } from '../connectors/postgres/database.ts';
+import { POSITION_COLUMN } from '../validation/encode-records.ts';
 import type { PlannedColumn, RunPlan } from './run-plan.ts';
 
 export const STAGING_SCHEMA = 'sluice_staging';
 export const PARTITION_COLUMN = '_sluice_partition';
-export const POSITION_COLUMN = '_sluice_position';
 
 /** Short name of a run's tables. */
 function tableId(runKey: string): string {
@@ -64,15 +64,24 @@ export function tablesOf(runKey: string, plan: Pick<RunPlan, 'beside' | 'unmarke
   return { extracted: only, loaded: only };
 }
 
+/** The columns of a table of staged rows. */
+function declareStaged(columns: readonly PlannedColumn[], marked: boolean): string {
+  const marks = [`${PARTITION_COLUMN} integer not null default current_setting('sluice.partition')::integer`, `${POSITION_COLUMN} bigint`];
+  return [...(marked ? marks : []), ...columns.map((column) => `${quoteName(column.name)} ${column.sqlType}`)].join(', ');
+}
+
 /** Creates a staging table where it is not there. */
 export async function createStaging(
   client: Connection,
-  { name: table, marked }: Pick<RowsTable, 'name' | 'marked'>,
+  { name, marked }: Pick<RowsTable, 'name' | 'marked'>,
   columns: readonly PlannedColumn[],
 ): Promise<void> {
-  const marks = [`${PARTITION_COLUMN} integer not null default current_setting('sluice.partition')::integer`, `${POSITION_COLUMN} bigint`];
-  const declared = [...(marked ? marks : []), ...columns.map((column) => `${quoteName(column.name)} ${column.sqlType}`)];
-  await client.query(`create unlogged table if not exists ${table} (${declared.join(', ')}) with (autovacuum_enabled = false)`);
+  await client.query(`create unlogged table if not exists ${name} (${declareStaged(columns, marked)}) with (autovacuum_enabled = false)`);
+}
+
+/** Creates a table like marked staging that only this session sees, until the end of the transaction. @param name in `pg_temp` */
+export async function createTemporaryStaging(client: Connection, name: string, columns: readonly PlannedColumn[]): Promise<void> {
+  await client.query(`create temporary table ${name} (${declareStaged(columns, true)}) on commit drop`);
 }
 
 /** Rows written to staging in this transaction belong to this partition. */

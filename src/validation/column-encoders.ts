@@ -6,6 +6,7 @@ import { ExactNumber, stringifyJsonExactly } from './exact-number.ts';
 import { dayExists, isPlainInstant, NO_SUCH_DATE, NOT_A_DATE } from './instants.ts';
 import { numberText } from './number-text.ts';
 import { shorten } from './reasons.ts';
+import { readSqlType, type SqlType } from './sql-type.ts';
 
 export interface EncodableColumn {
   readonly name: string;
@@ -27,44 +28,6 @@ export class Refused {
 
 /** Gives the text before COPY's own escapes. Never called with null or undefined. */
 export type ValueEncoder = (value: unknown) => string | Refused;
-
-interface SqlType {
-  /** `character varying`, `timestamp with time zone`, `integer`. */
-  readonly base: string;
-  readonly modifiers: readonly number[];
-  readonly array: boolean;
-}
-
-const ALIASES: Readonly<Record<string, string>> = {
-  int: 'integer',
-  int4: 'integer',
-  int2: 'smallint',
-  int8: 'bigint',
-  float4: 'real',
-  float8: 'double precision',
-  float: 'double precision',
-  decimal: 'numeric',
-  bool: 'boolean',
-  varchar: 'character varying',
-  char: 'character',
-  bpchar: 'blank padded',
-  timestamptz: 'timestamp with time zone',
-  timestamp: 'timestamp without time zone',
-};
-
-/** Takes the name of a type apart. */
-export function readSqlType(sqlType: string): SqlType {
-  const array = sqlType.trimEnd().endsWith(']');
-  const element = sqlType.replace(/(\s*\[\d*\])+\s*$/, '').trim();
-  const modifiers = /\(([\d\s,-]+)\)/.exec(element)?.[1]?.split(',').map(Number) ?? [];
-  const base = element
-    .replace(/\s*\([\d\s,-]+\)/, '')
-    .replace(/\s+/g, ' ')
-    .toLowerCase();
-  // Unlike the bare name, `character` with no length is character(1).
-  if (base === 'character' || base === 'char') return { base: 'character', modifiers: modifiers.length > 0 ? modifiers : [1], array };
-  return { base: ALIASES[base] ?? base, modifiers, array };
-}
 
 /** The encoder of a column's values. */
 export function valueEncoder(column: EncodableColumn): ValueEncoder {

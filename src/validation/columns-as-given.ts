@@ -2,8 +2,10 @@
  * Columns whose values JavaScript would change although the schema does not: digits beyond a double's, the sign of zero, how a document or a
  * number is written, and the document `null`, which is not NULL. Rows that travel as bytes keep them, so rows that travel as records do.
  */
+
 import type { ValueOrigin } from './convert.ts';
 import type { RowSchema } from './row-schema.ts';
+import { readSqlType } from './sql-type.ts';
 
 export interface ColumnAsGiven {
   readonly name: string;
@@ -21,17 +23,22 @@ export function columnsAsGiven(
 ): ColumnAsGiven[] {
   if (schema.uncompiled !== null) return [];
   return schema.columns.flatMap(({ name, type, uncompiled }): ColumnAsGiven[] => {
-    const sqlType = staged.find((column) => column.name === name)?.sqlType ?? '';
+    const { base, array } = readSqlType(staged.find((column) => column.name === name)?.sqlType ?? '');
     const kept = (keep: ColumnAsGiven['keep'], isJsonText = false) => [{ name, keep, isJsonText }];
-    if (uncompiled !== null || type === 'string') return [];
-    if (/^(text|character varying|character)\b/.test(sqlType)) return kept(keepText);
-    if (type === 'json') return from === 'text' && /^jsonb?$/.test(sqlType) ? kept(keepText, true) : [];
-    if (type === 'int' || type === 'bigint') return /^(real|double precision)$/.test(sqlType) ? kept(keepNumber) : [];
+    if (uncompiled !== null || type === 'string' || array) return [];
+    if (TEXTS.has(base)) return kept(keepText);
+    if (type === 'json') return from === 'text' && (base === 'json' || base === 'jsonb') ? kept(keepText, true) : [];
+    if (type === 'int' || type === 'bigint') return FLOATS.has(base) ? kept(keepNumber) : [];
     if (type !== 'number') return [];
-    if (/^(numeric|real|double precision)\b/.test(sqlType)) return kept(keepNumber);
-    return /^(smallint|integer|bigint)$/.test(sqlType) ? kept(keepWhole) : [];
+    if (base === 'numeric' || FLOATS.has(base)) return kept(keepNumber);
+    return INTEGERS.has(base) ? kept(keepWhole) : [];
   });
 }
+
+/** Types that hold any text. */
+export const TEXTS: ReadonlySet<string> = new Set(['text', 'character varying', 'character', 'blank padded']);
+const FLOATS = new Set(['real', 'double precision']);
+const INTEGERS = new Set(['smallint', 'integer', 'bigint']);
 
 const keepText = (given: unknown) => (typeof given === 'string' ? given : undefined);
 const keepNumber = (given: unknown, parsed: unknown) => (typeof parsed === 'number' || typeof parsed === 'bigint' ? given : undefined);

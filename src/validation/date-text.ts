@@ -1,7 +1,6 @@
 /** Dates as PostgreSQL's input text, in UTC. */
-import { fractionOf } from './instants.ts';
+import { DAY_MS, fractionOf } from './instants.ts';
 
-const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 
 /** Days as text: the rows of a chunk have few different ones. */

@@ -7,6 +7,9 @@ import { numberText } from './number-text.ts';
 import { shorten } from './reasons.ts';
 import type { RowParser } from './row-parser.ts';
 
+/** A column of bigint for the position of each record in its partition. */
+export const POSITION_COLUMN = '_sluice_position';
+
 export interface EncodeOptions {
   /** The row schema; left out, values go to the encoder as the source gives them. */
   readonly parse?: RowParser | undefined;
@@ -15,7 +18,7 @@ export interface EncodeOptions {
   readonly encode: RowEncoder;
   /** Columns that are stored as they were received, though `parse` made a value of them. Not together with `transform`. */
   readonly asGiven?: readonly ColumnAsGiven[] | undefined;
-  /** Every line begins with the record's position, for the column `_sluice_position`. */
+  /** Every line begins with the record's position, for {@link POSITION_COLUMN}. */
   readonly withPosition: boolean;
   /** Columns that `encode` writes, in its order. */
   readonly columns: readonly string[];
@@ -54,7 +57,7 @@ export function encodeRecords(chunk: RecordChunk, options: EncodeOptions): Encod
   let done = false;
   return {
     format: 'text',
-    columns: options.withPosition ? ['_sluice_position', ...options.columns] : options.columns,
+    columns: options.withPosition ? [POSITION_COLUMN, ...options.columns] : options.columns,
     bytes: pieces(),
     end() {
       if (!done) throw new Error('end() is valid once bytes is exhausted');

@@ -2,6 +2,8 @@
 
 import { readTwoDigits } from './short-numbers.ts';
 
+export const DAY_MS = 86_400_000;
+
 /** Reasons are stable, so that quarantined rows can be grouped by them. */
 export const NOT_A_DATE = 'expected a date';
 export const NO_SUCH_DATE = 'not a date that exists';
@@ -54,6 +56,16 @@ export function dayExists(year: number, month: number, day: number): boolean {
   return month >= 1 && month <= 12 && day >= 1 && day <= daysInMonth(year, month);
 }
 
+/** Several times as fast as `Date.UTC`: http://howardhinnant.github.io/date_algorithms.html#days_from_civil */
+export function daysSince1970(year: number, month: number, day: number): number {
+  const shifted = month <= 2 ? year - 1 : year;
+  const era = Math.floor(shifted / 400);
+  const yearOfEra = shifted - era * 400;
+  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
+  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
+  return era * 146_097 + dayOfEra - 719_468;
+}
+
 /** The day and the time of day exist (no leap seconds, no 24:00). */
 export function instantExists(parts: InstantParts): boolean {
   return (
@@ -90,8 +102,7 @@ function plainDay(text: string): number {
   const month = readTwoDigits(text, 5);
   const day = readTwoDigits(text, 8);
   if (text.charCodeAt(4) !== HYPHEN || text.charCodeAt(7) !== HYPHEN) return Number.NaN;
-  // Date.UTC takes the years before 100 for those of the 20th century.
-  return year >= 100 && dayExists(year, month, day) ? Date.UTC(year, month - 1, day) : Number.NaN;
+  return year >= 1 && dayExists(year, month, day) ? daysSince1970(year, month, day) * DAY_MS : Number.NaN;
 }
 
 /**

@@ -1,8 +1,9 @@
 /** Numbers of so few digits that reading them digit by digit is exact; several times as fast as a regular expression and `Number`. */
 
 /** Integers of so many digits are below 2^53. */
-const EXACT_DIGITS = 15;
-const POWERS_OF_TEN = Array.from({ length: EXACT_DIGITS + 1 }, (_, power) => 10 ** power);
+export const EXACT_DIGITS = 15;
+/** Up to the number of exact digits. Doubles hold these exactly, so that an exact integer divided by one is rounded correctly. */
+export const POWERS_OF_TEN = Array.from({ length: EXACT_DIGITS + 1 }, (_, power) => 10 ** power);
 const MINUS = 45;
 const POINT = 46;
 

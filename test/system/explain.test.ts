@@ -16,6 +16,7 @@ beforeAll(async () => {
   url = await freshDatabase('explain');
   flow = await project('explain', url);
   await writeFile(join(flow.folder, 'orders.csv'), 'id,name\n1,a\n');
+  await writeFile(join(flow.folder, 'orders.jsonl'), '{"id":1,"name":"a"}\n');
   await query(
     url,
     `create domain cents as numeric(12,2);
@@ -25,7 +26,7 @@ beforeAll(async () => {
   );
   await flow.write(
     'orders.ts',
-    `import { column, csv, definePipeline, month, parquet, postgres, rowsMatchSource, sql, unique } from 'sluice';
+    `import { column, csv, definePipeline, jsonl, month, parquet, postgres, rowsMatchSource, sql, unique } from 'sluice';
      import { z } from 'zod';
      const source = postgres({ table: 'orders' });
      const row = z.object({ id: z.int(), name: z.string().min(1).max(9), amount: z.string().nullable(), placed: z.date().nullable() });
@@ -40,6 +41,9 @@ beforeAll(async () => {
        definePipeline({ name: 'summed', source, row, transform: sql\`select id, max(amount)::cents as amount, count(*) as n from staging group by 1\`, target: fresh }),
        definePipeline({ name: 'new', source, incremental: { cursor: 'placed' }, target: fresh }),
        definePipeline({ name: 'lines', source: csv({ files: 'orders.csv' }), row: z.object({ id: z.int(), name: z.string().default('none'), note: z.string().optional() }), target: fresh }),
+       definePipeline({ name: 'bytes', source: csv({ files: 'orders.csv' }), row: z.object({ id: z.int(), name: z.string().nullable() }), target: fresh }),
+       definePipeline({ name: 'odd', source: csv({ files: 'orders.csv', nullText: '0' }), target }),
+       definePipeline({ name: 'objects', source: jsonl({ files: 'orders.jsonl' }), row: z.object({ id: z.int(), name: z.string() }), target }),
        definePipeline({ name: 'flights', source: parquet({ files: '${FLIGHTS}' }), partitionBy: month('date'),
          row: z.object({ date: z.date(), delay: z.int().min(-120), origin: z.string().length(3) }), target: postgres({ table: 'flights', mode: 'replace' }) }),
        definePipeline({ name: 'unfit', source, target: postgres({ table: 'wide', mode: 'append' }) }),
@@ -115,12 +119,22 @@ test('transforms are said to run where they run, with the columns that SQL gives
 test('an incremental pipeline that never ran, a CSV file, Parquet', async () => {
   expect(await explain('new')).toMatchObject({ source: { window: expect.stringMatching(/^placed after the beginning to /) } });
   expect(await explain('lines')).toMatchObject({
-    source: { reads: ['id', 'name'], partitions: 'one for each file' },
+    source: { reads: ['id', 'name'], partitions: 'one for each file, and one for every 64 MiB of a larger one' },
     target: { columns: [{ notNull: true }, { name: 'name', sqlType: 'text', notNull: true }, { name: 'note', notNull: false }] },
   });
   const answer = await explain('flights');
   expect(answer).toMatchObject({ transfer: { how: 'csv', whyNotFaster: null }, source: { partitions: 'one for each month of "date"' } });
   expect(checkedBy(answer)).toMatchObject({ delay: 'DuckDB', origin: 'DuckDB' });
+});
+
+test('CSV and JSONL say how their records travel, and because of what', async () => {
+  const bytes = await explain('bytes');
+  expect(bytes.transfer).toMatchObject({ how: 'csv', says: 'CSV into COPY, with the row schema checked on the way', whyNotFaster: null });
+  expect(checkedBy(bytes)).toEqual({ id: 'worker on the bytes', name: 'nobody' });
+  const because = async (pipeline: string) => (await explain(pipeline)).transfer;
+  expect(await because('lines')).toMatchObject({ how: 'records', whyNotFaster: 'column "name": default may change the value' });
+  expect(await because('odd')).toMatchObject({ how: 'records', whyNotFaster: expect.stringMatching(/^nullText is a number/) });
+  expect(await because('objects')).toMatchObject({ how: 'records', whyNotFaster: expect.stringMatching(/^COPY does not read jsonl/) });
 });
 
 test('for people it is a page, and nothing is left in the database', async () => {

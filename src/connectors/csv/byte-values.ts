@@ -2,7 +2,8 @@
  * Numbers and instants read from the bytes of a field, in their plainest spellings only: what is not read here is no mistake, it is just
  * not plain.
  */
-import { dayExists } from '../../validation/instants.ts';
+import { DAY_MS, dayExists, daysSince1970 } from '../../validation/instants.ts';
+import { EXACT_DIGITS, POWERS_OF_TEN } from '../../validation/short-numbers.ts';
 
 const ZERO = 0x30;
 const NINE = 0x39;
@@ -10,10 +11,6 @@ const PLUS = 0x2b;
 const MINUS = 0x2d;
 const POINT = 0x2e;
 
-/** Powers of ten that doubles hold exactly; a whole number below 2^53 divided by one of them is rounded correctly. */
-const POWERS = Array.from({ length: 23 }, (_, power) => 10 ** power);
-/** Digits that always fit into 53 bits. */
-export const EXACT_DIGITS = 15;
 const MOST_DIGITS = 60;
 
 /** A decimal number without exponent: `-12.50`. */
@@ -22,8 +19,6 @@ export class ByteDecimal {
   /** Digits before and after the point, with leading and trailing zeros. */
   whole = 0;
   fraction = 0;
-  /** Written as JavaScript and PostgreSQL write it: no plus, no leading zeros, no zeros at the end of a fraction, no negative zero. */
-  canonical = false;
 
   /** @returns whether the bytes are one; `value` is exact to the double even beyond 15 digits */
   read(bytes: Buffer, start: number, end: number): boolean {
@@ -45,16 +40,9 @@ export class ByteDecimal {
     const digits = this.whole + this.fraction;
     if (this.whole === 0 || digits > MOST_DIGITS || (point >= 0 && this.fraction === 0)) return false;
     if (digits <= EXACT_DIGITS) {
-      const value = this.fraction === 0 ? mantissa : mantissa / (POWERS[this.fraction] as number);
+      const value = this.fraction === 0 ? mantissa : mantissa / (POWERS_OF_TEN[this.fraction] as number);
       this.value = sign === MINUS ? -value : value;
     } else this.value = Number(bytes.toString('latin1', start, end));
-    this.canonical =
-      sign !== PLUS &&
-      (bytes[first] !== ZERO || this.whole === 1) &&
-      (point < 0 || byte !== ZERO) &&
-      (sign !== MINUS || mantissa !== 0) &&
-      digits <= EXACT_DIGITS &&
-      this.fraction <= 6;
     return true;
   }
 }
@@ -62,18 +50,13 @@ export class ByteDecimal {
 /** A whole number: `-12`. */
 export class ByteInteger {
   value = 0;
-  digits = 0;
-  /** No plus, no leading zeros, no negative zero. */
-  canonical = false;
 
   /** @returns whether the bytes are one of at most `most` digits, which may be 15 at most for `value` to be exact */
   read(bytes: Buffer, start: number, end: number, most: number): boolean {
     let at = start;
     const sign = bytes[at];
     if (sign === MINUS || sign === PLUS) at++;
-    const first = at;
-    this.digits = end - at;
-    if (this.digits < 1 || this.digits > most) return false;
+    if (at >= end || end - at > most) return false;
     let value = 0;
     for (; at < end; at++) {
       const digit = (bytes[at] as number) - ZERO;
@@ -81,12 +64,10 @@ export class ByteInteger {
       value = value * 10 + digit;
     }
     this.value = sign === MINUS ? -value : value;
-    this.canonical = sign !== PLUS && (bytes[first] !== ZERO || (this.digits === 1 && sign !== MINUS));
     return true;
   }
 }
 
-const DAY_MS = 86_400_000;
 const LETTER_T = 0x54;
 const LETTER_Z = 0x5a;
 const BLANK = 0x20;
@@ -166,16 +147,6 @@ function two(bytes: Buffer, at: number): number {
   const tens = (bytes[at] as number) - ZERO;
   const ones = (bytes[at + 1] as number) - ZERO;
   return tens < 0 || tens > 9 || ones < 0 || ones > 9 ? -1 : tens * 10 + ones;
-}
-
-/** http://howardhinnant.github.io/date_algorithms.html#days_from_civil */
-function daysSince1970(year: number, month: number, day: number): number {
-  const shifted = month <= 2 ? year - 1 : year;
-  const era = Math.floor(shifted / 400);
-  const yearOfEra = shifted - era * 400;
-  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 719_468;
 }
 
 /** The number of code points of UTF-8 is within the limits. */

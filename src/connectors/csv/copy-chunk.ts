@@ -2,9 +2,8 @@
  * The next chunk of CSV files as CSV for COPY. Plain records go on as the bytes that they are; each of the others is judged like any
  * record, by the row parser and the row encoder, and written anew.
  */
-import { createRowEncoder } from '../../validation/copy-text.ts';
-import { RecordJudge } from '../../validation/encode-records.ts';
-import { createRowParser } from '../../validation/row-parser.ts';
+import { POSITION_COLUMN, RecordJudge } from '../../validation/encode-records.ts';
+import { recordEncoding } from '../../validation/record-encoding.ts';
 import { splitLine } from '../postgres/copy-text-lines.ts';
 import { packPosition, readBounds } from '../record-files/bounds.ts';
 import { ChunkWalk, type OpenRange } from '../record-files/chunk-walk.ts';
@@ -13,13 +12,11 @@ import type { RecordFormat } from '../record-files/record-format.ts';
 import type { CopyChunk, CopyDialect, CopyRequest } from '../source.ts';
 import { isDefaultDialect, lineWriter } from './copy-dialect.ts';
 import { CopyPieces } from './copy-pieces.ts';
-import { type FieldLook, lookAtField } from './field-looks.ts';
+import { lookAtFields } from './field-looks.ts';
 import { type Gate, PlainRecords } from './plain-records.ts';
 
 /** Records of one scan. */
 const STRETCH = 1000;
-
-const POSITION = '_sluice_position';
 
 /**
  * @param firstColumns columns of the file that the chunk begins in: where they are those of the request, the bytes keep their order
@@ -36,16 +33,17 @@ export function readCopyChunk(
   const given = sameNames(firstColumns, wanted) ? firstColumns : wanted;
   const { judge: partitionJudge } = bounds;
   const walk = new ChunkWalk(format, bounds, request, partitionJudge ? [...new Set([...wanted, partitionJudge.column])] : wanted);
-  const judge = recordJudge(request);
+  const { rowSchema = null, columns: staged } = request;
+  const judge = new RecordJudge(recordEncoding({ schema: rowSchema, staged, from: 'text', withPosition: false }));
   const write = lineWriter(dialect);
   const belongs = membership(partitionJudge, partition.filter);
-  const looks = fieldLooks(request);
+  const looks = lookAtFields(staged, rowSchema);
   const pieces = new CopyPieces();
   let done = false;
   return {
     format: 'csv',
     dialect: isDefaultDialect(dialect) ? undefined : dialect,
-    columns: withPosition ? [POSITION, ...given] : given,
+    columns: withPosition ? [POSITION_COLUMN, ...given] : given,
     bytes: bytes(),
     end() {
       if (!done) throw new Error('end() is valid once bytes is exhausted');
@@ -151,26 +149,6 @@ export function readCopyChunk(
       },
     };
   }
-}
-
-function recordJudge({ columns, rowSchema }: CopyRequest): RecordJudge {
-  const encode = createRowEncoder(columns.map((column) => encodable(column, rowSchema)));
-  return new RecordJudge({
-    parse: rowSchema ? createRowParser(rowSchema, 'text') : undefined,
-    encode,
-    withPosition: false,
-    columns: columns.map((column) => column.name),
-  });
-}
-
-function fieldLooks({ columns, rowSchema }: CopyRequest): ReadonlyMap<string, FieldLook> {
-  return new Map(columns.map((column) => [column.name, lookAtField(encodable(column, rowSchema), rowSchema ?? null)]));
-}
-
-/** Text for a json column is JSON text, unless the schema made a value of it. */
-function encodable(column: CopyRequest['columns'][number], schema: CopyRequest['rowSchema']) {
-  const declared = schema?.columns.find((each) => each.name === column.name);
-  return { ...column, notNull: column.notNull ?? false, jsonText: declared?.type !== 'json' };
 }
 
 function sameNames(some: readonly string[], others: readonly string[]): boolean {

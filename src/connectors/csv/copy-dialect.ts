@@ -1,19 +1,26 @@
 /** How a CSV file is declared to COPY: https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS-CSV */
+import { NeedsRecords } from '../needs-records.ts';
 import type { CopyDialect } from '../source.ts';
 import type { CsvConfig } from './config.ts';
 
 /** COPY always has a quote. For files without quoting it is this; fields that contain it are written in quotes. */
 const UNLIKELY_QUOTE = '\x01';
 
-/** @returns null where COPY cannot be told to read the file as it is */
-export function copyDialect(config: Pick<CsvConfig, 'delimiter' | 'quote' | 'escape' | 'nullText'>): CopyDialect | null {
+/** How the files are declared, or why COPY cannot be told to read them as they are. */
+export function copyDialect(config: Pick<CsvConfig, 'delimiter' | 'quote' | 'escape' | 'nullText'>): CopyDialect | NeedsRecords {
   const { delimiter, nullText } = config;
   const quote = config.quote ?? UNLIKELY_QUOTE;
   const escapedBy = config.quote === null ? quote : (config.escape ?? quote);
-  if (quote === delimiter || escapedBy === delimiter) return null;
+  if (escapedBy === delimiter) return new NeedsRecords('delimiter and escape are the same character');
   // Positions are written between the delimiters too, without quotes.
-  if (/\d/.test(delimiter + quote + escapedBy) || /^\d+$/.test(nullText)) return null;
-  if (/[\r\n\0]/.test(nullText) || nullText.includes(delimiter) || nullText.includes(quote)) return null;
+  for (const [name, value] of Object.entries({ delimiter, quote, escape: escapedBy })) {
+    if (/\d/.test(value))
+      return new NeedsRecords(`the ${name} is a digit, and so are those of the positions that are written beside the rows`);
+  }
+  if (/^\d+$/.test(nullText)) return new NeedsRecords('nullText is a number, as the positions that are written beside the rows are');
+  if (/[\r\n\0]/.test(nullText) || nullText.includes(delimiter) || nullText.includes(quote)) {
+    return new NeedsRecords('nullText has a delimiter, a quote or a line end in it');
+  }
   return { delimiter, quote, escape: escapedBy, nullText };
 }
 

@@ -1,4 +1,5 @@
 /** Bytes on their way into COPY: parts of the file as they are, and bytes written in between, joined into pieces of 64 KiB and more. */
+import { joined } from '../joined.ts';
 
 const PIECE_BYTES = 64 * 1024;
 const BUFFER_BYTES = 256 * 1024;
@@ -105,8 +106,7 @@ export class CopyPieces {
   take(): Buffer {
     this.#closeRun();
     this.#closeWritten();
-    const [only] = this.#parts;
-    const piece = only && this.#parts.length === 1 ? only : Buffer.concat(this.#parts);
+    const piece = joined(this.#parts);
     this.#parts = [];
     this.#partBytes = 0;
     return piece;

@@ -1,14 +1,18 @@
 /**
  * Which fields may go into COPY as the bytes that they are: those of which it is certain that the row parser takes them and that
- * PostgreSQL reads the same value from them as from what the row encoder would write. All others are no verdict: their record is parsed,
+ * PostgreSQL reads the same value from them as from what `recordEncoding` would write. All others are no verdict: their record is parsed,
  * judged and encoded like any record.
  */
 import { compileChecks, type Judge } from '../../validation/check.ts';
-import { type EncodableColumn, readSqlType, valueEncoder } from '../../validation/column-encoders.ts';
+import { valueEncoder } from '../../validation/column-encoders.ts';
+import { TEXTS } from '../../validation/columns-as-given.ts';
 import { takeApart, type ZodNode } from '../../validation/compile.ts';
+import { type StagedColumn, type StoredColumn, storedColumns } from '../../validation/record-encoding.ts';
 import { createRowParser } from '../../validation/row-parser.ts';
 import type { ColumnType, RowSchema } from '../../validation/row-schema.ts';
-import { ByteDecimal, ByteInstant, ByteInteger, EXACT_DIGITS, lengthIsWithin } from './byte-values.ts';
+import { EXACT_DIGITS } from '../../validation/short-numbers.ts';
+import { readSqlType } from '../../validation/sql-type.ts';
+import { ByteDecimal, ByteInstant, ByteInteger, lengthIsWithin } from './byte-values.ts';
 
 /** The value at `bytes[start, end)` may pass as it is. */
 export type Look = (bytes: Buffer, start: number, end: number) => boolean;
@@ -22,26 +26,30 @@ export interface FieldLook {
   readonly absentPasses: boolean;
 }
 
-/** What has to be looked at in a column of the staging table. */
-export function lookAtField(staged: EncodableColumn, schema: RowSchema | null): FieldLook {
-  const column = schema?.columns.find((each) => each.name === staged.name);
-  const { notNull } = staged;
-  if (!schema || !column) return { look: lookAtText(staged), nullPasses: !notNull, absentPasses: !notNull };
+/** What has to be looked at in the columns of the staging table, by name. */
+export function lookAtFields(staged: readonly StagedColumn[], schema: RowSchema | null): Map<string, FieldLook> {
+  return new Map(storedColumns(schema, staged, 'text').map((column) => [column.name, lookAtField(column, schema)]));
+}
+
+function lookAtField(stored: StoredColumn, schema: RowSchema | null): FieldLook {
+  const column = schema?.columns.find((each) => each.name === stored.name);
+  const { notNull } = stored;
+  if (!schema || !column) return { look: lookAtText(stored), nullPasses: !notNull, absentPasses: !notNull };
   const parse = createRowParser({ columns: [column], zod: schema.zod, uncompiled: null }, 'text');
   const givesNull = (values: Record<string, unknown>): boolean => {
     const parsed = parse(values);
     return !notNull && parsed.ok && (parsed.row[column.name] ?? null) === null;
   };
   return {
-    look: lookAtTyped(staged, column, schema),
+    look: lookAtTyped(stored, column, schema),
     nullPasses: givesNull({ [column.name]: null }),
     absentPasses: givesNull({}),
   };
 }
 
 /** Any type: the row parser's and the encoder's own steps on the text of the value. */
-function lookAtAll(staged: EncodableColumn, column: ColumnType | null, schema: RowSchema | null): Look {
-  const encode = valueEncoder(staged);
+function lookAtAll(stored: StoredColumn, column: ColumnType | null, schema: RowSchema | null): Look {
+  const encode = valueEncoder(stored);
   if (!column || !schema) {
     return (bytes, start, end) => {
       const text = bytes.toString('utf8', start, end);
@@ -49,12 +57,13 @@ function lookAtAll(staged: EncodableColumn, column: ColumnType | null, schema: R
     };
   }
   const { name } = column;
+  const { asGiven } = stored;
   const parse = createRowParser({ columns: [column], zod: schema.zod, uncompiled: null }, 'text');
   return (bytes, start, end) => {
     const text = bytes.toString('utf8', start, end);
     const parsed = parse({ [name]: text });
     if (!parsed.ok) return false;
-    const value = parsed.row[name] ?? null;
+    const value = asGiven?.keep(text, parsed.row[name]) ?? parsed.row[name] ?? null;
     return value !== null && encode(value) === text;
   };
 }
@@ -64,22 +73,24 @@ const INTEGERS: Readonly<Record<string, readonly [low: number, high: number]>> =
   integer: [-2147483648, 2147483647],
   bigint: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
 };
+const ANY_RANGE = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const;
+const INSTANTS = new Set(['date', 'timestamp with time zone', 'timestamp without time zone']);
 
 /** A column without a schema: the text, if the staging type takes it. */
-function lookAtText(staged: EncodableColumn): Look | null {
-  const { base, modifiers, array } = readSqlType(staged.sqlType);
-  const any = () => lookAtAll(staged, null, null);
-  if (array || staged.enumLabels) return any();
+function lookAtText(stored: StoredColumn): Look | null {
+  const { base, modifiers, array } = readSqlType(stored.sqlType);
+  const any = () => lookAtAll(stored, null, null);
+  if (array || stored.enumLabels) return any();
   const [first] = modifiers;
   switch (base) {
     case 'smallint':
     case 'integer':
     case 'bigint':
-      return lookAtInteger(INTEGERS[base] as readonly [number, number], null, false);
+      return lookAtInteger(INTEGERS[base] as readonly [number, number], null);
     case 'numeric':
     case 'real':
     case 'double precision':
-      return lookAtDecimal(base, modifiers);
+      return lookAtDecimal(base, modifiers, null);
     case 'boolean':
       return lookAtBoolean(null);
     case 'character':
@@ -103,48 +114,50 @@ function lookAtText(staged: EncodableColumn): Look | null {
   }
 }
 
-function lookAtTyped(staged: EncodableColumn, column: ColumnType, schema: RowSchema): Look | null {
+function lookAtTyped(stored: StoredColumn, column: ColumnType, schema: RowSchema): Look | null {
   const apart = takeApart(column.name, (schema.zod as unknown as ZodNode)._zod.def.shape?.[column.name] as ZodNode);
-  const { base, modifiers, array } = readSqlType(staged.sqlType);
-  const any = () => lookAtAll(staged, column, schema);
-  if (column.uncompiled !== null || apart.raw || apart.catches || array || staged.enumLabels) return any();
+  const { base, array } = readSqlType(stored.sqlType);
+  const any = () => lookAtAll(stored, column, schema);
+  if (column.uncompiled !== null || apart.raw || apart.catches || array || stored.enumLabels) return any();
   const judge = compileChecks(apart);
-  const [first] = modifiers;
-  switch (column.type) {
-    case 'string': {
-      const fits = lookAtText(staged);
-      if (!judge) return fits;
-      const passes = lookAtString(column, judge);
-      return fits ? (bytes, start, end) => passes(bytes, start, end) && fits(bytes, start, end) : passes;
-    }
+  // What is stored is the text itself, so that it has to fit as well.
+  if (column.type === 'string') return both(judge && lookAtString(column, judge), lookAtText(stored));
+  const look = lookAtValue(column.type, stored, judge);
+  return look ? both(look, TEXTS.has(base) ? lookAtText(stored) : null) : any();
+}
+
+/** A value that the schema makes of the text, where a type of PostgreSQL reads the same of it. */
+function lookAtValue(type: ColumnType['type'], { sqlType }: StoredColumn, judge: Judge | null): Look | null {
+  const { base, modifiers } = readSqlType(sqlType);
+  const range = INTEGERS[base];
+  const isText = TEXTS.has(base);
+  const isNumber = isText || base === 'numeric' || base === 'real' || base === 'double precision';
+  switch (type) {
     case 'int':
     case 'bigint': {
-      const asBigint = column.type === 'bigint';
-      const value = judge && asBigint ? (each: unknown) => judge(BigInt(each as number)) : judge;
-      const range = INTEGERS[base];
-      if (range) return lookAtInteger(range, value, true);
-      const scale = modifiers[1] ?? 0;
-      const digits = base === 'numeric' && first !== undefined ? first - scale : EXACT_DIGITS;
-      if (scale >= 0 && ['numeric', 'real', 'double precision', 'text', 'blank padded'].includes(base)) {
-        return lookAtInteger([Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY], value, true, digits);
-      }
-      return any();
+      const value = judge && type === 'bigint' ? (each: unknown) => judge(BigInt(each as number)) : judge;
+      if (range) return lookAtInteger(range, value);
+      const [precision, scale = 0] = base === 'numeric' ? modifiers : [];
+      return isNumber && scale >= 0 ? lookAtInteger(ANY_RANGE, value, precision === undefined ? EXACT_DIGITS : precision - scale) : null;
     }
-    case 'number': {
-      const range = INTEGERS[base];
-      if (range) return lookAtInteger(range, judge, true);
-      return lookAtNumber(base, modifiers, judge) ?? any();
-    }
+    case 'number':
+      if (range) return lookAtInteger(range, judge);
+      return isNumber ? lookAtDecimal(base, modifiers, judge) : null;
     case 'boolean':
-      return base === 'boolean' ? lookAtBoolean(judge) : any();
+      return base === 'boolean' ? lookAtBoolean(judge) : null;
     case 'date':
-      return lookAtDate(base, judge) ?? any();
+      return isText || INSTANTS.has(base) ? lookAtDate(base, judge) : null;
     case 'isoDate':
     case 'isoDatetime':
-      return lookAtIso(base, column.type, judge) ?? any();
-    case 'json':
-      return any();
+      return isText || INSTANTS.has(base) ? lookAtIso(type, judge) : null;
+    default:
+      return null;
   }
+}
+
+function both(some: Look | null, others: Look | null): Look | null {
+  if (!some || !others) return some ?? others;
+  return (bytes, start, end) => some(bytes, start, end) && others(bytes, start, end);
 }
 
 const FEW_WORDS = 16;
@@ -175,53 +188,25 @@ function lengthsOf(column: ColumnType): readonly [shortest: number, longest: num
   return [shortest, longest];
 }
 
-function lookAtInteger([low, high]: readonly [number, number], judge: Judge | null, mustBeCanonical: boolean, digits = EXACT_DIGITS): Look {
+function lookAtInteger([low, high]: readonly [number, number], judge: Judge | null, digits = EXACT_DIGITS): Look {
   const number = new ByteInteger();
   const most = Math.min(digits, EXACT_DIGITS);
   return (bytes, start, end) =>
-    number.read(bytes, start, end, most) &&
-    (number.canonical || !mustBeCanonical) &&
-    number.value >= low &&
-    number.value <= high &&
-    (judge === null || judge(number.value) === null);
+    number.read(bytes, start, end, most) && number.value >= low && number.value <= high && (judge === null || judge(number.value) === null);
 }
 
-/** Text for a type of numbers: within its limits, whatever the spelling. */
-function lookAtDecimal(base: string, [precision, scale = 0]: readonly number[]): Look {
-  const number = new ByteDecimal();
-  if (base !== 'numeric' || precision === undefined) {
-    // A float has no room for tiny and for huge numbers, which have more digits than this.
-    return (bytes, start, end) => number.read(bytes, start, end) && number.whole + number.fraction <= 30;
-  }
-  const whole = precision - scale;
-  return (bytes, start, end) => number.read(bytes, start, end) && number.whole <= whole && number.fraction <= scale;
-}
+/** A float has no room for tiny and for huge numbers, which have more digits than this. */
+const FLOAT_DIGITS = 30;
 
-/** A double, which the encoder writes in its shortest form: the stored value must be the same from the text as it came. */
-function lookAtNumber(base: string, [precision, scale = 0]: readonly number[], judge: Judge | null): Look | null {
+/** A number within the limits of its type, whatever the spelling. */
+function lookAtDecimal(base: string, [precision, scale = 0]: readonly number[], judge: Judge | null): Look {
   const number = new ByteDecimal();
   const passes = () => judge === null || judge(number.value) === null;
-  switch (base) {
-    case 'double precision':
-      return (bytes, start, end) => number.read(bytes, start, end) && !Object.is(number.value, -0) && passes();
-    case 'real':
-      return (bytes, start, end) =>
-        number.read(bytes, start, end) && !Object.is(number.value, -0) && number.whole + number.fraction <= EXACT_DIGITS && passes();
-    case 'numeric':
-      if (precision === undefined) break;
-      return (bytes, start, end) =>
-        number.read(bytes, start, end) &&
-        number.whole <= precision - scale &&
-        number.fraction <= scale &&
-        number.whole + number.fraction <= EXACT_DIGITS &&
-        passes();
-    case 'text':
-    case 'blank padded':
-      break;
-    default:
-      return null;
+  if (base !== 'numeric' || precision === undefined) {
+    return (bytes, start, end) => number.read(bytes, start, end) && number.whole + number.fraction <= FLOAT_DIGITS && passes();
   }
-  return (bytes, start, end) => number.read(bytes, start, end) && number.canonical && passes();
+  const whole = precision - scale;
+  return (bytes, start, end) => number.read(bytes, start, end) && number.whole <= whole && number.fraction <= scale && passes();
 }
 
 const TRUE = ['true', 't', '1'].map((text) => Buffer.from(text));
@@ -245,24 +230,16 @@ export function isAt(word: Buffer, bytes: Buffer, start: number, end: number): b
 }
 
 /** A Date, which the encoder writes in UTC. */
-function lookAtDate(base: string, judge: Judge | null): Look | null {
+function lookAtDate(base: string, judge: Judge | null): Look {
   const instant = new ByteInstant();
   const passes = () => judge === null || judge(new Date(instant.milliseconds)) === null;
-  switch (base) {
-    case 'timestamp with time zone':
-      return (bytes, start, end) => instant.read(bytes, start, end) && passes();
-    case 'timestamp without time zone':
-    case 'date':
-      // These types look at what the text says before its zone.
-      return (bytes, start, end) => instant.read(bytes, start, end) && instant.isUtc && passes();
-    default:
-      return null;
-  }
+  // These types look at what the text says before its zone.
+  const mustBeUtc = base === 'timestamp without time zone' || base === 'date';
+  return (bytes, start, end) => instant.read(bytes, start, end) && (instant.isUtc || !mustBeUtc) && passes();
 }
 
 /** A day or an instant as text that has to match the schema's pattern. */
-function lookAtIso(base: string, type: 'isoDate' | 'isoDatetime', judge: Judge | null): Look | null {
-  if (!['date', 'timestamp with time zone', 'timestamp without time zone'].includes(base)) return null;
+function lookAtIso(type: 'isoDate' | 'isoDatetime', judge: Judge | null): Look {
   const instant = new ByteInstant();
   const isDay = type === 'isoDate';
   return (bytes, start, end) =>

@@ -1,5 +1,6 @@
 /** CSV as a format of record files: the header line, and the records after it. */
 import { PermanentError } from '../../errors.ts';
+import { NeedsRecords } from '../needs-records.ts';
 import type { FileWindow } from '../record-files/file-window.ts';
 import { byteOrderMarkLength, isUtf16 } from '../record-files/lines.ts';
 import type { FileLayout, RecordFormat } from '../record-files/record-format.ts';
@@ -30,7 +31,7 @@ export function csvFormat(config: CsvConfig): RecordFormat {
     async recordStarts(cursor, offsets, signal) {
       const quote = config.quote === null ? -1 : config.quote.charCodeAt(0);
       const dialect = copyDialect(config);
-      const plain = dialect && plainRecordsOf(dialect, cursor.layout.columns.length, config.maxRecordBytes);
+      const plain = dialect instanceof NeedsRecords ? null : plainRecordsOf(dialect, cursor.layout.columns.length, config.maxRecordBytes);
       return await findRecordStarts(cursor, quote, (bytes, at, last) => plain?.skip(bytes, at, last) ?? -1, offsets, signal);
     },
   };

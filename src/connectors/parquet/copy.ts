@@ -1,6 +1,7 @@
 /** A chunk as CSV for `COPY ... FROM STDIN`, written by DuckDB, and the rows that do not go to staging. */
 import { open, rm } from 'node:fs/promises';
 import { PermanentError } from '../../errors.ts';
+import { POSITION_COLUMN } from '../../validation/encode-records.ts';
 import { NeedsRecords } from '../needs-records.ts';
 import type { CopyChunk, CopyRequest, RejectedRow, TransferRequest } from '../source.ts';
 import { recordPosition } from './bounds.ts';
@@ -11,9 +12,6 @@ import { faultSql, goodSql, type RowSql, rowSql } from './row-sql.ts';
 import { quoteLiteral, readParquet } from './sql.ts';
 
 const PIECE_BYTES = 256 * 1024;
-
-/** Gives the position of a record in staging, so that bad rows found later are found again. */
-export const POSITION_COLUMN = '_sluice_position';
 
 /**
  * Rows that DuckDB writes at once. Its memory grows with them; larger pieces are not faster, since DuckDB works on one row group

@@ -3,6 +3,7 @@
  * The format: https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT
  */
 import { NULL_NOT_ALLOWED } from '../../validation/reasons.ts';
+import { joined } from '../joined.ts';
 import type { RejectedRow } from '../source.ts';
 import type { BinaryChecks } from './binary-checks.ts';
 import { goodRowSkipper, type RowCount, type SkipGoodRows } from './good-rows.ts';
@@ -38,11 +39,6 @@ export async function* checkBinaryRows(
   }
   scanner.requireComplete();
   if (goodBytes > 0) yield joined(good);
-}
-
-function joined(parts: readonly Buffer[]): Buffer {
-  const [only] = parts;
-  return only && parts.length === 1 ? only : Buffer.concat(parts);
 }
 
 class RowScanner {

@@ -6,7 +6,7 @@
  * pg_upgrade brings in a new major version. https://www.postgresql.org/docs/current/sql-createtable.html#SQL-CREATETABLE-PARTITION
  */
 import { type Connection, quoteName } from './database.ts';
-import { bareType } from './types.ts';
+import { bareType, equalMeansSame } from './types.ts';
 
 /** A column whose values are hashed. */
 export interface HashedColumn {
@@ -27,15 +27,11 @@ export function recordHash(values: readonly string[]): string {
   return `hash_record_extended(row(${values.join(', ')}), 0)`;
 }
 
-/** Types whose equality is equality of the bytes shown: their own hash tells values apart. All others are hashed as text. */
-const HASHED_AS_THEY_ARE = /^(smallint|integer|bigint|boolean|date|uuid|oid|bytea|timestamp.*)$/;
-
 /** A value of this type so that equal hashes mean equal bytes. Text depends on the settings of {@link ReadTransaction}. */
 export function canonical({ sqlType }: Pick<HashedColumn, 'sqlType'>, value: string): string {
-  const bare = bareType(sqlType);
-  if (HASHED_AS_THEY_ARE.test(bare) && !bare.endsWith('[]')) return value;
+  if (equalMeansSame(sqlType)) return value;
   // Money is written as the locale of its database says.
-  if (bare === 'money') return `${value}::numeric::text collate "C"`;
+  if (bareType(sqlType) === 'money') return `${value}::numeric::text collate "C"`;
   // A collation may hold different texts for equal.
   return `${value}::text collate "C"`;
 }

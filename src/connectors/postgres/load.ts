@@ -3,6 +3,7 @@ import type { PartitionFilter } from '../source.ts';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
 import { readDigest } from './digest.ts';
+import { equalMeansSame } from './types.ts';
 
 export interface LoadColumn {
   readonly name: string;
@@ -157,7 +158,7 @@ function sameKey(key: readonly string[]): string {
  */
 function differs({ target, columns }: LoadRequest, joint: string): string {
   const rest = columns.filter((column) => !target.key?.includes(column.name));
-  const typed = rest.filter(({ sqlType }) => COMPARED_AS_THEY_ARE.test(sqlType) || TEXTUAL.test(sqlType));
+  const typed = rest.filter(({ sqlType }) => equalMeansSame(sqlType) || TEXTUAL.test(sqlType));
   const others = rest.filter((column) => !typed.includes(column)).map(({ name }) => name);
   const conditions = typed.map(({ name, sqlType }) => {
     const collation = TEXTUAL.test(sqlType) ? ' collate "C"' : '';
@@ -167,8 +168,6 @@ function differs({ target, columns }: LoadRequest, joint: string): string {
   return conditions.length > 0 ? `${joint}(${conditions.join(' or ')})` : '';
 }
 
-/** Values of these are equal only where they show the same. */
-const COMPARED_AS_THEY_ARE = /^(smallint|integer|bigint|boolean|date|uuid|oid|bytea|timestamp.*)$/;
 /** A collation may hold different texts for equal; "C" does not. */
 const TEXTUAL = /^(text|character varying(\(\d+\))?)$/;
 

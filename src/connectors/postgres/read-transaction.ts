@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
+import { joined } from '../joined.ts';
 import { type Connection, type Database, quoteTable } from './database.ts';
 import { classifyPostgres } from './errors.ts';
 
@@ -147,11 +148,6 @@ export class ReadTransaction {
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#client.release(broken);
   }
-}
-
-function joined(parts: readonly Buffer[]): Buffer {
-  const [only] = parts;
-  return only && parts.length === 1 ? only : Buffer.concat(parts);
 }
 
 /** Runs `work` in a transaction that only reads. */

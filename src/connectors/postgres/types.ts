@@ -5,7 +5,9 @@
  * types that somebody created differ between databases; reg* types are OIDs themselves.
  * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT
  */
+
 import type pg from 'pg';
+import { ALIASES } from '../../validation/sql-type.ts';
 
 /** A type with all that it is made of. */
 export interface PostgresType {
@@ -155,25 +157,8 @@ export function hasPortableBinary(type: PostgresType): boolean {
 }
 
 /** Other spellings of built-in types, and how `format_type` writes them. */
-const SPELLINGS: Readonly<Record<string, string>> = {
-  int: 'integer',
-  int2: 'smallint',
-  int4: 'integer',
-  int8: 'bigint',
-  float: 'double precision',
-  float4: 'real',
-  float8: 'double precision',
-  bool: 'boolean',
-  decimal: 'numeric',
-  varchar: 'character varying',
-  char: 'character',
-  bpchar: 'character',
-  varbit: 'bit varying',
-  timestamp: 'timestamp without time zone',
-  timestamptz: 'timestamp with time zone',
-  time: 'time without time zone',
-  timetz: 'time with time zone',
-};
+/** As the name of a type, without its length. */
+const SPELLINGS: Readonly<Record<string, string>> = { ...ALIASES, char: 'character', bpchar: 'character' };
 
 /**
  * A type's name as `format_type` writes it, without length and precision, which decide only what is refused or rounded, by the receiving
@@ -187,6 +172,11 @@ export function bareType(sqlType: string): string {
   const [, name = tidy, brackets = ''] = /^(.*?)((?:\[\d*\])*)$/.exec(tidy) ?? [];
   const bare = name.replace(/ ?\([^)]*\)/, '').trim();
   return (SPELLINGS[bare] ?? bare) + (brackets ? '[]' : '');
+}
+
+/** Two values of this type are equal only where they show the same; not so `1.0` and `1.00`, or texts of some collations. */
+export function equalMeansSame(sqlType: string): boolean {
+  return /^(smallint|integer|bigint|boolean|date|uuid|oid|bytea|timestamp with(out)? time zone)$/.test(bareType(sqlType));
 }
 
 /** Types whose binary format is their text. */

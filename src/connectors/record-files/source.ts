@@ -10,6 +10,7 @@ import type {
   SourceColumn,
   SourceDescription,
   Transfer,
+  TransferChoice,
   TransferRequest,
 } from '../source.ts';
 import { readBounds, unpackPosition } from './bounds.ts';
@@ -51,8 +52,13 @@ export class RecordFileSource implements Source {
     yield* planFiles(await findFiles(this.#pattern), this.#format, request.partitioning, request.signal);
   }
 
-  async chooseTransfer(_request: TransferRequest): Promise<Transfer> {
-    return 'records';
+  async chooseTransfer(request: TransferRequest): Promise<Transfer> {
+    return (await this.explainTransfer(request)).transfer;
+  }
+
+  async explainTransfer({ schema }: TransferRequest): Promise<TransferChoice> {
+    const because = `COPY does not read ${this.kind}: each record is parsed and written anew`;
+    return { transfer: 'records', because, checked: schema.map((column) => column.name) };
   }
 
   async verify(partition: PlannedPartition): Promise<void> {

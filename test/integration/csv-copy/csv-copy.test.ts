@@ -9,9 +9,8 @@ import { createCsvSource } from '../../../src/connectors/csv/source.ts';
 import type { CopyChunk, CopyRequest, PlannedPartition, Source } from '../../../src/connectors/source.ts';
 import { findPostgresBinaries, type PostgresBinaries } from '../../../src/local/postgres-binaries.ts';
 import { compileRowSchema } from '../../../src/validation/compile.ts';
-import { createRowEncoder } from '../../../src/validation/copy-text.ts';
 import { encodeRecords } from '../../../src/validation/encode-records.ts';
-import { createRowParser } from '../../../src/validation/row-parser.ts';
+import { recordEncoding } from '../../../src/validation/record-encoding.ts';
 import type { RowSchema } from '../../../src/validation/row-schema.ts';
 import { plan, withFiles } from '../../unit/csv/record-files.ts';
 import { never, type SourceServer, startSourceServer } from '../postgres-source/source-server.ts';
@@ -100,19 +99,9 @@ async function readShort(source: Source, request: CopyRequest): Promise<CopyChun
 }
 
 async function readLong(source: Source, request: CopyRequest): Promise<CopyChunk> {
-  const { columns, rowSchema } = request;
-  return encodeRecords(await source.readRecords({ ...request, columns: columns.map((column) => column.name) }), {
-    parse: rowSchema ? createRowParser(rowSchema, 'text') : undefined,
-    encode: createRowEncoder(
-      columns.map((column) => ({
-        ...column,
-        notNull: column.notNull ?? false,
-        jsonText: rowSchema?.columns.find((each) => each.name === column.name)?.type !== 'json',
-      })),
-    ),
-    withPosition: request.withPosition ?? true,
-    columns: columns.map((column) => column.name),
-  });
+  const { columns, rowSchema = null, withPosition = true } = request;
+  const records = await source.readRecords({ ...request, columns: columns.map((column) => column.name) });
+  return encodeRecords(records, recordEncoding({ schema: rowSchema, staged: columns, from: 'text', withPosition }));
 }
 
 /** @returns whether the files may go the short way */

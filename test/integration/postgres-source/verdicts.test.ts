@@ -8,10 +8,9 @@ import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { z } from 'zod';
 import type { Source, SourceRecord } from '../../../src/connectors/source.ts';
-import { columnsAsGiven } from '../../../src/validation/columns-as-given.ts';
 import { compileRowSchema } from '../../../src/validation/compile.ts';
-import { createRowEncoder } from '../../../src/validation/copy-text.ts';
 import { encodeRecords } from '../../../src/validation/encode-records.ts';
+import { recordEncoding } from '../../../src/validation/record-encoding.ts';
 import { createRowParser } from '../../../src/validation/row-parser.ts';
 import type { RowSchema } from '../../../src/validation/row-schema.ts';
 import { nameOf, parquetSelect, schemaOf, type Table, tables, zodSays } from '../../helpers/verdicts.ts';
@@ -76,13 +75,6 @@ async function copyRecords(
   from: 'text' | 'typed',
   into: string,
 ) {
-  const asGiven = columnsAsGiven(schema, staged, from);
-  const columns = staged.map(({ name, sqlType }) => ({
-    name,
-    sqlType,
-    notNull: false,
-    jsonText: asGiven.some((column) => column.name === name && column.isJsonText),
-  }));
   const chunk = encodeRecords(
     {
       batches: (async function* () {
@@ -90,13 +82,7 @@ async function copyRecords(
       })(),
       end: () => ({ position: null, last: true }),
     },
-    {
-      parse: createRowParser(schema, from),
-      encode: createRowEncoder(columns),
-      asGiven,
-      withPosition: false,
-      columns: staged.map(({ name }) => name),
-    },
+    recordEncoding({ schema, staged, from, withPosition: false }),
   );
   await copyInto(client, into)(chunk);
   return chunk.end().rejected;

@@ -181,7 +181,9 @@ test('a number is judged and written as its text is', () => {
   fc.assert(
     fc.property(type, number, (sqlType, value) => {
       const encode = createRowEncoder([{ name: 'c', sqlType, notNull: true }]);
-      expect(encode({ c: value })).toEqual(encode({ c: Object.is(value, -0) ? '-0' : String(value) }));
+      // Only floats have a negative zero.
+      const text = Object.is(value, -0) && !sqlType.startsWith('numeric') ? '-0' : String(value);
+      expect(encode({ c: value })).toEqual(encode({ c: text }));
     }),
     { numRuns: 3_000 },
   );
