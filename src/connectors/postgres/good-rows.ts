@@ -1,6 +1,6 @@
-/** Runs over rows of binary COPY that pass all checks, by a function that is made for their columns. */
+/** Runs over rows of binary COPY that pass all checks, by functions that are made for their columns. */
 import { compileFunction } from '../../validation/row-shape.ts';
-import type { BinaryChecks } from './binary-checks.ts';
+import type { BinaryChecks, ColumnLook } from './binary-checks.ts';
 
 export interface RowCount {
   rows: number;
@@ -12,45 +12,64 @@ export interface RowCount {
  */
 export type SkipGoodRows = (bytes: Buffer, at: number, count: RowCount) => number;
 
+/** Runs over some columns of a row; gives where they end, or -1 where they are not complete and good. */
+type SkipColumns = (bytes: Buffer, view: DataView, at: number, length: number) => number;
+
+/** The engine does not optimise long functions: rows of many columns are done by several. */
+const COLUMNS_A_FUNCTION = 40;
+
 export function goodRowSkipper({ columns, looks }: BinaryChecks): SkipGoodRows {
+  const looked = new Map(looks.map((look) => [look.index, look]));
+  const inOrder = columns.map((_, index) => looked.get(index) ?? null);
+  const parts: SkipColumns[] = [];
+  for (let from = 0; from < inOrder.length; from += COLUMNS_A_FUNCTION) {
+    parts.push(columnSkipper(inOrder.slice(from, from + COLUMNS_A_FUNCTION)));
+  }
+  return (bytes, start, count) => {
+    const { length } = bytes;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+    let at = start;
+    let rows = 0;
+    while (at + 2 <= length && view.getInt16(at) === inOrder.length) {
+      let end = at + 2;
+      for (let part = 0; part < parts.length && end > 0; part++) end = (parts[part] as SkipColumns)(bytes, view, end, length);
+      if (end < 0) break;
+      at = end;
+      rows++;
+    }
+    count.rows += rows;
+    return at;
+  };
+}
+
+/** @param columns null for those that nobody looks at */
+function columnSkipper(columns: readonly (ColumnLook | null)[]): SkipColumns {
   const names: Record<string, unknown> = {};
-  const steps = columns.map((_, index) => {
-    const looked = looks.find((each) => each.index === index);
-    if (!looked) return `${READ_SIZE}\nend = size < 0 ? start : start + size;`;
-    const { nullAllowed, look, condition } = looked;
+  const steps = columns.map((column, index) => {
+    if (!column) return `${READ_SIZE}\nend = size < 0 ? start : start + size;`;
+    const { nullAllowed, look, condition } = column;
     names[`look${index}`] = look;
     names[`own${index}`] = condition?.own;
-    const sure = condition?.text(`own${index}`);
-    const asked = `look${index}(bytes, start, end) === null`;
-    const passes = sure ? `${sure} || ${asked}` : asked;
+    const sure = condition ? `${condition.text(`own${index}`)} || ` : '';
     return `${READ_SIZE}
 if (size < 0) {
-  ${nullAllowed ? 'end = start;' : 'break;'}
+  ${nullAllowed ? 'end = start;' : 'return -1;'}
 } else {
   end = start + size;
-  if (end > length) break;
-  ${look ? `if (!(${passes})) break;` : ''}
+  if (end > length) return -1;
+  ${look ? `if (!(${sure}look${index}(bytes, start, end) === null)) return -1;` : ''}
 }`;
   });
   return compileFunction(
     names,
-    `return (bytes, at, count) => {
-const { length } = bytes;
-const view = new DataView(bytes.buffer, bytes.byteOffset, length);
-let rows = 0, start = 0, size = 0, value = 0, high = 0;
-while (at + 2 <= length && view.getInt16(at) === ${columns.length}) {
-let end = at + 2;
+    `return (bytes, view, end, length) => {
+let start = 0, size = 0, value = 0, high = 0;
 ${steps.join('\n')}
-if (end > length) break;
-at = end;
-rows++;
-}
-count.rows += rows;
-return at;
+return end > length ? -1 : end;
 };`,
   );
 }
 
 const READ_SIZE = `start = end + 4;
-if (start > length) break;
+if (start > length) return -1;
 size = view.getInt32(end);`;

@@ -1,20 +1,13 @@
 /** Divides the rows of a source into partitions that cover each row exactly once, null included. */
 import { DefinitionError, PermanentError } from '../../errors.ts';
-import type { CursorWindow, PartitionFilter, Partitioning, PlannedPartition } from '../source.ts';
+import type { Partitioning, PlannedPartition } from '../source.ts';
 import { all, filterCondition, literal, orderColumns, windowCondition } from './conditions.ts';
 import { quoteName } from './database.ts';
+import { type PartitionRequest, planned } from './partition-request.ts';
 import { planRanges } from './range-partitions.ts';
 import type { ReadTransaction } from './read-transaction.ts';
-import { columnOf, type Relation } from './relation.ts';
+import { columnOf } from './relation.ts';
 import { baseType } from './types.ts';
-
-export interface PartitionRequest {
-  readonly relation: Relation;
-  readonly partitioning: Partitioning;
-  readonly window: CursorWindow | null;
-  /** Where, for messages. */
-  readonly where: string;
-}
 
 /**
  * All in one snapshot, read through a cursor, so that a plan may be long.
@@ -157,8 +150,4 @@ async function* valuePartitions(
 /** A text that reads `null` is quoted, so that names stay apart. */
 function valueName(column: string, value: string | null): string {
   return `${column}=${value === 'null' ? "'null'" : (value ?? 'null')}`;
-}
-
-export function planned(name: string, filter: PartitionFilter, rowsExpected: number | null): PlannedPartition {
-  return { name, filter, bounds: null, rowsExpected };
 }

@@ -2,7 +2,7 @@
 import type { Partitioning, PlannedPartition } from '../source.ts';
 import { all, windowCondition } from './conditions.ts';
 import { quoteName } from './database.ts';
-import { type PartitionRequest, planned } from './partitions.ts';
+import { type PartitionRequest, planned } from './partition-request.ts';
 import type { ReadTransaction } from './read-transaction.ts';
 import { columnOf } from './relation.ts';
 
