@@ -24,6 +24,8 @@ export interface Segment {
 export interface Cut {
   readonly segments: readonly Segment[];
   readonly rows: number;
+  /** As text, about. */
+  readonly bytes: number;
   readonly end: ChunkEnd;
 }
 
@@ -94,7 +96,7 @@ export async function cutChunk(request: CutRequest): Promise<Cut> {
     row = 0;
     if (rows >= request.maxRows || bytes >= request.maxBytes) break;
   }
-  return { segments, rows, end: { position: { file, row }, last: file >= files.length } };
+  return { segments, rows, bytes, end: { position: { file, row }, last: file >= files.length } };
 }
 
 interface Found {

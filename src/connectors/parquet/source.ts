@@ -32,9 +32,11 @@ import { sourceTotals } from './totals.ts';
  *
  * Everything is found by file and row number, which stay the same for as long as the file does: any worker reads the same chunk
  * from the same position. Times without a zone are UTC.
+ *
+ * @param options.binary copy what has a simple binary form as such; without it everything is CSV, to compare the two. @default true
  */
-export function createParquetSource(config: ParquetConfig): Source {
-  return new ParquetSource(config);
+export function createParquetSource(config: ParquetConfig, options: { readonly binary?: boolean } = {}): Source {
+  return new ParquetSource(config, options.binary ?? true);
 }
 
 type CopyRequest = Omit<ChunkRequest, 'columns'> & TransferRequest;
@@ -42,10 +44,12 @@ type CopyRequest = Omit<ChunkRequest, 'columns'> & TransferRequest;
 class ParquetSource implements Source {
   readonly kind = 'parquet';
   readonly #config: ParquetConfig;
+  readonly #binary: boolean;
   #files: Promise<PlannedFile[]> | undefined;
 
-  constructor(config: ParquetConfig) {
+  constructor(config: ParquetConfig, binary: boolean) {
     this.#config = config;
+    this.#binary = binary;
   }
 
   async describe(signal: AbortSignal): Promise<SourceDescription> {
@@ -95,7 +99,7 @@ class ParquetSource implements Source {
 
   async readCopy(request: CopyRequest): Promise<CopyChunk> {
     const names = request.columns.map(({ name }) => name);
-    return copyChunk(await this.#cut(request, names), request);
+    return copyChunk(await this.#cut(request, names), { ...request, binary: this.#binary });
   }
 
   async totals(request: TotalsRequest): Promise<SourceTotals> {

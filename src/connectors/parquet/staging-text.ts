@@ -11,13 +11,13 @@ export interface StagingText {
   readonly faults: readonly Fault[];
 }
 
-interface StagingType {
+export interface StagingType {
   readonly base: string;
   readonly args: readonly number[];
 }
 
 /** Takes apart PostgreSQL's name of a type: `character varying(3)`, `timestamp(3) without time zone`. */
-function parseStagingType(sqlType: string): StagingType {
+export function parseStagingType(sqlType: string): StagingType {
   const args = /\(([\d\s,-]+)\)/.exec(sqlType);
   const base = sqlType
     .replace(/\s*\([\d\s,-]+\)/, '')

@@ -38,7 +38,8 @@ export async function withFolder(work: (folder: { path: string; write(name: stri
   }
 }
 
-export const sourceOf = (files: string | string[]): Source => createParquetSource({ kind: 'parquet', files });
+/** As CSV, which tests can read; test/integration/parquet-copy compares the binary way with it. */
+export const sourceOf = (files: string | string[]): Source => createParquetSource({ kind: 'parquet', files }, { binary: false });
 
 export async function planOf(source: Source, partitioning: Partitioning): Promise<PlannedPartition[]> {
   const partitions: PlannedPartition[] = [];
