@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { CopyChunk, RecordChunk, RejectedRow, SourceRecord } from '../connectors/source.ts';
 import type { ColumnAsGiven } from './columns-as-given.ts';
+import { CopyPieces } from './copy-pieces.ts';
 import type { RowEncoder } from './copy-text.ts';
 import { numberText } from './number-text.ts';
 import { shorten } from './reasons.ts';
@@ -44,7 +45,11 @@ export interface EncodedChunk extends CopyChunk {
   end(): EncodedEnd;
 }
 
-const PIECE = 64 * 1024;
+/**
+ * Characters of the lines that are written as bytes together. One by one costs calls; many are strings in the meantime, of some 20 parts a
+ * row, which each garbage collection copies.
+ */
+const TOGETHER = 4096;
 /** Heartbeats and other activities of the worker run on the same thread. */
 const LONGEST_STRETCH_MS = 15;
 
@@ -68,20 +73,22 @@ export function encodeRecords(chunk: RecordChunk, options: EncodeOptions): Encod
 
   async function* pieces(): AsyncGenerator<Buffer> {
     const pause = pacemaker();
-    let piece = '';
+    const written = new CopyPieces();
+    let lines = '';
     for await (const batch of chunk.batches) {
       for (const record of batch) {
         const line = judge.line(record);
         if (line === null) continue;
-        piece += line;
-        if (piece.length >= PIECE) {
-          yield Buffer.from(piece);
-          piece = '';
-        }
+        lines += line;
+        if (lines.length < TOGETHER) continue;
+        written.write(lines);
+        lines = '';
+        if (written.isReady) yield written.take();
       }
       await pause();
     }
-    if (piece !== '') yield Buffer.from(piece);
+    written.write(lines);
+    if (!written.isEmpty) yield written.take();
     done = true;
   }
 }

@@ -174,6 +174,10 @@ class FinerDate extends Date {
  * @returns the reason where the text names none
  */
 export function parseInstant(text: string): Date | string {
+  if (text.length === 10) {
+    const day = plainDay(text);
+    if (!Number.isNaN(day)) return new Date(day);
+  }
   const milliseconds = readPlainInstant(text);
   if (!Number.isNaN(milliseconds)) return dated(milliseconds, text.substring(SECONDS_END + 1, endOfFraction(text)));
   const parts = readInstant(text);

@@ -2,6 +2,8 @@
  * The next chunk of CSV files as CSV for COPY. Plain records go on as the bytes that they are; each of the others is judged like any
  * record, by the row parser and the row encoder, and written anew.
  */
+
+import { CopyPieces } from '../../validation/copy-pieces.ts';
 import { POSITION_COLUMN, RecordJudge } from '../../validation/encode-records.ts';
 import { recordEncoding } from '../../validation/record-encoding.ts';
 import { splitLine } from '../postgres/copy-text-lines.ts';
@@ -11,7 +13,6 @@ import { isProblem, markMembership, markOfValue, membership } from '../record-fi
 import type { RecordFormat } from '../record-files/record-format.ts';
 import type { CopyChunk, CopyDialect, CopyRequest } from '../source.ts';
 import { isDefaultDialect, lineWriter } from './copy-dialect.ts';
-import { CopyPieces } from './copy-pieces.ts';
 import { lookAtFields } from './field-looks.ts';
 import { type Gate, PlainRecords } from './plain-records.ts';
 

@@ -1,5 +1,6 @@
 /** CSV as a format of record files: the header line, and the records after it. */
 import { PermanentError } from '../../errors.ts';
+import { CopyPieces } from '../../validation/copy-pieces.ts';
 import { NeedsRecords } from '../needs-records.ts';
 import type { FileWindow } from '../record-files/file-window.ts';
 import { byteOrderMarkLength, isUtf16 } from '../record-files/lines.ts';
@@ -7,7 +8,6 @@ import type { FileLayout, RecordFormat } from '../record-files/record-format.ts'
 import type { CopyDialect } from '../source.ts';
 import type { CsvConfig } from './config.ts';
 import { copyDialect } from './copy-dialect.ts';
-import { CopyPieces } from './copy-pieces.ts';
 import { PlainRecords } from './plain-records.ts';
 import { CsvRecordCutter } from './record-cutter.ts';
 import { findRecordStarts } from './record-starts.ts';

@@ -4,10 +4,10 @@
  * others are left to their reader: the scan stops in front of them.
  */
 import { isUtf8 } from 'node:buffer';
+import type { CopyPieces } from '../../validation/copy-pieces.ts';
 import type { FileWindow } from '../record-files/file-window.ts';
 import { CARRIAGE_RETURN, NEWLINE } from '../record-files/lines.ts';
 import type { CopyDialect } from '../source.ts';
-import type { CopyPieces } from './copy-pieces.ts';
 import { isAt, type Look } from './field-looks.ts';
 
 const BACKSLASH = 0x5c;

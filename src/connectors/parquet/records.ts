@@ -6,7 +6,7 @@ import { recordPosition } from './bounds.ts';
 import { type Segment, whereSql } from './chunk.ts';
 import { streamChunks } from './duckdb.ts';
 import { columnRef } from './file-info.ts';
-import { type Convert, converter, recordJson } from './record-values.ts';
+import type { Convert } from './record-values.ts';
 import { readParquet } from './sql.ts';
 
 export interface ReadRecord {
@@ -26,6 +26,8 @@ export async function* readSegments(
   signal: AbortSignal | null,
   also: { readonly select: string; readonly where: string } = { select: 'NULL', where: 'true' },
 ): AsyncGenerator<ReadRecord[]> {
+  // It needs DuckDB's own classes (see duckdb.ts).
+  const { converter, recordJson } = await import('./record-values.ts');
   for (const segment of segments) {
     // A column that the file lacks is not among the values.
     const present = names.filter((name) => segment.columns.has(name));

@@ -2,8 +2,9 @@
  * Looks at the rows of a binary COPY as they pass. The bytes of good rows go on as they came; those of refused rows are cut out.
  * The format: https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT
  */
+
+import { joined } from '../../validation/joined.ts';
 import { NULL_NOT_ALLOWED } from '../../validation/reasons.ts';
-import { joined } from '../joined.ts';
 import type { RejectedRow } from '../source.ts';
 import type { BinaryChecks } from './binary-checks.ts';
 import { goodRowSkipper, type RowCount, type SkipGoodRows } from './good-rows.ts';

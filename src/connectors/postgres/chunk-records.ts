@@ -8,7 +8,8 @@ import { findChunk, nextPosition, readPosition, toJson } from './key-ranges.ts';
 import { ReadTransaction } from './read-transaction.ts';
 import { readRelation, requireReadable } from './relation.ts';
 
-const BATCH_ROWS = 1_000;
+/** Few: what waits in memory is copied by each garbage collection of the young generation. */
+const BATCH_ROWS = 100;
 
 /**
  * The transaction begins when the first batch is asked for, and is over when they are exhausted, when the reader stops, or when the signal

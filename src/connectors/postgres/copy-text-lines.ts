@@ -6,14 +6,23 @@ import { isAscii } from 'node:buffer';
 
 const LINE_FEED = 0x0a;
 
+/**
+ * Bytes of lines that are decoded together, which is several times as fast as one by one. Not many more: a text that is still read when the
+ * young generation is collected is moved, and a large one (above 128 KiB) stays until the old generation is collected.
+ */
+const TEXT_BYTES = 16 * 1024;
+
 const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
 
 export class CopyTextLines {
   /** The beginning of a line, from the pieces so far. */
   #rest: Buffer[] = [];
 
-  /** The rows that a piece completes. Pieces may be cut anywhere; a line feed in a value is written as an escape. */
-  read(piece: Buffer): (string | null)[][] {
+  /**
+   * The rows that a piece completes, each taken apart when it is asked for: rows that wait would be copied by garbage collections. Pieces
+   * may be cut anywhere; a line feed in a value is written as an escape.
+   */
+  read(piece: Buffer): Iterable<(string | null)[]> {
     const end = piece.lastIndexOf(LINE_FEED) + 1;
     if (end === 0) {
       if (piece.length > 0) this.#rest.push(piece);
@@ -22,7 +31,7 @@ export class CopyTextLines {
     const whole = piece.subarray(0, end);
     const bytes = this.#rest.length > 0 ? Buffer.concat([...this.#rest, whole]) : whole;
     this.#rest = end < piece.length ? [piece.subarray(end)] : [];
-    return splitLines(bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8'));
+    return rowsOf(bytes);
   }
 
   requireComplete(): void {
@@ -36,18 +45,29 @@ export function splitLine(line: string): (string | null)[] {
   return line.includes('\\') ? values.map(unescaped) : values;
 }
 
-/** Decoding many lines at once is several times as fast as one by one. */
-function splitLines(text: string): (string | null)[][] {
-  const rows: (string | null)[][] = [];
-  let backslash = text.indexOf('\\');
-  for (let at = 0; at < text.length; ) {
-    const end = text.indexOf('\n', at);
-    if (backslash >= 0 && backslash < at) backslash = text.indexOf('\\', at);
-    const values = valuesOf(text, at, end);
-    rows.push(backslash >= 0 && backslash < end ? values.map(unescaped) : values);
-    at = end + 1;
+/** Bytes of whole lines. */
+function* rowsOf(bytes: Buffer): Generator<(string | null)[], void, void> {
+  const encoding = isAscii(bytes) ? 'latin1' : 'utf8';
+  for (let from = 0; from < bytes.length; ) {
+    const to = endOfLines(bytes, from);
+    const text = bytes.toString(encoding, from, to);
+    from = to;
+    let backslash = text.indexOf('\\');
+    for (let at = 0; at < text.length; ) {
+      const end = text.indexOf('\n', at);
+      if (backslash >= 0 && backslash < at) backslash = text.indexOf('\\', at);
+      const values = valuesOf(text, at, end);
+      yield backslash >= 0 && backslash < end ? values.map(unescaped) : values;
+      at = end + 1;
+    }
   }
-  return rows;
+}
+
+/** Where the lines end that are decoded together: a longer line is decoded alone. */
+function endOfLines(bytes: Buffer, from: number): number {
+  if (bytes.length - from <= TEXT_BYTES) return bytes.length;
+  const end = bytes.lastIndexOf(LINE_FEED, from + TEXT_BYTES - 1) + 1;
+  return end > from ? end : bytes.indexOf(LINE_FEED, from) + 1;
 }
 
 function valuesOf(text: string, start: number, end: number): string[] {

@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
-import { joined } from '../joined.ts';
+import { joined } from '../../validation/joined.ts';
 import { type Connection, type Database, quoteTable } from './database.ts';
 import { classifyPostgres } from './errors.ts';
 

@@ -1,5 +1,5 @@
-/** Bytes on their way into COPY: parts of the file as they are, and bytes written in between, joined into pieces of 64 KiB and more. */
-import { joined } from '../joined.ts';
+/** Bytes on their way into COPY: parts of a file as they are, and bytes written in between, joined into pieces of 64 KiB and more. */
+import { joined } from './joined.ts';
 
 const PIECE_BYTES = 64 * 1024;
 const BUFFER_BYTES = 256 * 1024;
