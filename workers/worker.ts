@@ -1,6 +1,12 @@
 /** The program of one worker process. The first signal stops it gracefully, the second at once. */
+import { setFlagsFromString } from 'node:v8';
 import { describeError } from '../src/errors.ts';
 import { runWorker } from './run-worker.ts';
+
+// By itself V8 lets the old generation grow to several times what lived in it before it collects it. Twice is a soft bound: what a row
+// function needs it gets. Measured with a row function and 2,000,000 rows, three times in turn: 263 to 267 MB at the peak instead of 295 to
+// 303, and no more CPU. (A young generation of 2 to 8 MB took more CPU than the default of 16.)
+setFlagsFromString('--heap-growing-percent=100');
 
 const stop = new AbortController();
 let signals = 0;
