@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { PermanentError } from '../src/errors.ts';
 import { lastLines, logPosition, openLogFile } from '../src/local/log-file.ts';
 
+/** Node, Temporal's core and DuckDB have many threads, and each would keep an arena of freed memory: 20 to 30 MB of a worker's peak. */
+const GLIBC = { MALLOC_ARENA_MAX: '2' };
+
 export interface WorkerPoolOptions {
   /** The compiled program of one worker: `dist/workers/worker.js`. It sends `{ type: 'ready' }` when it polls. */
   readonly entry: string;
@@ -180,7 +183,11 @@ class WorkerSlot {
     const logStart = await logPosition(logFile);
     if (this.#stopping) return log.close();
     const begin = Date.now();
-    const child = spawn(process.execPath, [...nodeArgs, entry, ...args], { env, detached: true, stdio: ['ignore', log.fd, log.fd, 'ipc'] });
+    const child = spawn(process.execPath, [...nodeArgs, entry, ...args], {
+      env: { ...GLIBC, ...env },
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd, 'ipc'],
+    });
     child.on('message', (message) => {
       if ((message as { type?: unknown } | null)?.type !== 'ready') return;
       this.isReady = true;

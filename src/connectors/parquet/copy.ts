@@ -7,7 +7,7 @@ import type { CopyChunk, CopyRequest, RejectedRow, TransferRequest } from '../so
 import { recordPosition } from './bounds.ts';
 import { type Cut, cutPieces, type Segment, whereSql } from './chunk.ts';
 import { type BinaryForm, binaryRows, COPY_HEADER, COPY_TRAILER } from './copy-binary.ts';
-import { type QueryContext, temporaryFile, withDuckDB } from './duckdb.ts';
+import { inTurn, type QueryContext, temporaryFile, withDuckDB } from './duckdb.ts';
 import { plainParquetOptions, readRowGroups } from './plain-parquet.ts';
 import { readSegments } from './records.ts';
 import { faultSql, goodSql, type RowSql, rowSql } from './row-sql.ts';
@@ -120,7 +120,8 @@ async function writePiece(
 ): Promise<Piece> {
   const path = await temporaryFile(travel.format);
   try {
-    return { path, rows: await writeGoodRows(segments, rowsAsText(request, segments), travel, path, request.signal) };
+    const row = rowsAsText(request, segments);
+    return { path, rows: await inTurn(() => writeGoodRows(segments, row, travel, path, request.signal)) };
   } catch (error) {
     await rm(path, { force: true });
     throw error;

@@ -38,6 +38,9 @@ async function start(): Promise<Process> {
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: MEMORY_LIMIT,
     threads: String(THREADS),
+    // What was freed goes back to the system early.
+    allocator_flush_threshold: '16MB',
+    allocator_bulk_deallocation_flush_threshold: '16MB',
     temp_directory: join(folder, 'spill'),
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
@@ -125,4 +128,13 @@ export async function* streamChunks(context: QueryContext, sql: string): AsyncGe
     context.signal?.removeEventListener('abort', interrupt);
     connection.closeSync();
   }
+}
+
+let turn: Promise<unknown> = Promise.resolve();
+
+/** One after the other: each of these holds a row group of its file, unpacked. */
+export async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const mine = turn.then(work, work);
+  turn = mine.catch(() => {});
+  return await mine;
 }
