@@ -1,7 +1,9 @@
 /** Connections to one PostgreSQL: a pool, transactions in it, and a label for messages that holds no secret. */
 import pg from 'pg';
 import { PermanentError } from '../../errors.ts';
+import { type ConnectionUrl, parseConnectionUrl } from './connection-url.ts';
 import { classifyPostgres, isDatabaseProblem } from './errors.ts';
+import { Servers } from './servers.ts';
 
 /** A connection inside a transaction, or from the pool. */
 export type Connection = pg.PoolClient;
@@ -24,42 +26,34 @@ export class Database {
   /** `source postgres://host:port/db`, without user and password. */
   readonly label: string;
   readonly #role: 'source' | 'target';
-  readonly #pool: pg.Pool;
+  readonly #servers: Servers;
 
-  /** @throws PermanentError `InvalidUrl` */
+  /**
+   * @param url as libpq takes it: also with several hosts, and `target_session_attrs`
+   * @throws PermanentError `InvalidUrl`
+   */
   constructor(role: 'source' | 'target', url: string, options: { readonly max?: number } = {}) {
-    if (!isDatabaseUrl(url)) {
-      throw new PermanentError(
-        'InvalidUrl',
-        `${role}: the connection URL cannot be read. It is postgres://user:password@host:port/database; write special characters of the password as %xx.`,
-      );
-    }
+    const parsed = readUrl(role, url);
     this.#role = role;
-    this.label = `${role} ${databaseLabel(url)}`;
-    this.#pool = new pg.Pool({
-      connectionString: url,
+    this.label = `${role} ${parsed.label}`;
+    this.#servers = new Servers(parsed, this.label, {
       max: options.max ?? 16,
       application_name: 'sluice',
-      connectionTimeoutMillis: 10_000,
+      // Where there are others, one that does not answer is not waited for as long.
+      connectionTimeoutMillis: parsed.servers.length > 1 ? 3_000 : 10_000,
       idleTimeoutMillis: 10_000,
       keepAlive: true,
       keepAliveInitialDelayMillis: 5_000,
       allowExitOnIdle: true,
     });
-    // Idle clients fail at every failover of the server; the next query opens a new one.
-    this.#pool.on('error', () => {});
   }
 
   /** Takes a connection. The caller releases it, with the error if it broke. */
   async connect(): Promise<Connection> {
-    try {
-      const client = await this.#pool.connect();
-      // A connection that breaks while nothing is asked of it must not end the process.
-      if (client.listenerCount('error') === 0) client.on('error', () => {});
-      return client;
-    } catch (error) {
-      throw classifyPostgres(error, this.label);
-    }
+    const client = await this.#servers.connect();
+    // A connection that breaks while nothing is asked of it must not end the process.
+    if (client.listenerCount('error') === 0) client.on('error', () => {});
+    return client;
   }
 
   /** One statement in a transaction of its own. */
@@ -117,7 +111,7 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    if (!this.#pool.ended) await this.#pool.end();
+    await this.#servers.close();
   }
 }
 
@@ -138,18 +132,19 @@ async function rolledBack(client: Connection): Promise<boolean> {
   return done;
 }
 
-/** A `#` is taken to be one in the password: what is before it would be read as host and port, and shown. */
-function isDatabaseUrl(url: string): boolean {
-  if (!URL.canParse(url)) return false;
-  const { protocol, hash } = new URL(url);
-  return /^postgres(ql)?:$/.test(protocol) && hash === '';
+function readUrl(role: 'source' | 'target', url: string): ConnectionUrl {
+  try {
+    return parseConnectionUrl(url);
+  } catch (error) {
+    if (error instanceof PermanentError) throw new PermanentError(error.code, `${role}: ${error.message}`);
+    throw error;
+  }
 }
 
 /** A connection URL without user, password and options. */
 export function databaseLabel(url: string): string {
   try {
-    const { host, pathname } = new URL(url);
-    return `postgres://${host}${pathname}`;
+    return parseConnectionUrl(url).label;
   } catch {
     return 'postgres (connection URL cannot be read)';
   }

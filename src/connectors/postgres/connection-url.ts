@@ -1,0 +1,77 @@
+/**
+ * Connection URLs as libpq reads them: several hosts, and which of them is wanted. `pg` knows one host only.
+ * https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
+ */
+import { PermanentError } from '../../errors.ts';
+
+/** Which server of several a session is for. */
+export const SESSION_ATTRIBUTES = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
+export type SessionAttributes = (typeof SESSION_ATTRIBUTES)[number];
+
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ConnectionUrl {
+  /** In the order in which they are tried. */
+  readonly servers: readonly ServerAddress[];
+  readonly attributes: SessionAttributes;
+  /** `postgres://host:port,host:port/database`, without user, password and options. */
+  readonly label: string;
+  /** The same URL for one server, as `pg` takes it. */
+  urlFor(server: ServerAddress): string;
+}
+
+const DEFAULT_PORT = 5432;
+const AUTHORITY = /^(postgres(?:ql)?:\/\/)(?:([^@/?#]*)@)?([^/?#]*)(\/[^?#]*)?(?:\?([^#]*))?$/;
+const ADDRESS = /^(\[[^\]]*\]|[^:[\]]*)(?::(\d+))?$/;
+
+/**
+ * @throws PermanentError `InvalidUrl`
+ *
+ * @example parseConnectionUrl('postgres://app:secret@pg1,pg2:5433/shop?target_session_attrs=primary')
+ */
+export function parseConnectionUrl(url: string): ConnectionUrl {
+  const [, scheme = '', account, authority = '', path = '', query = ''] = AUTHORITY.exec(url) ?? invalid();
+  const options = new URLSearchParams(query);
+  const attributes = options.get('target_session_attrs') ?? 'any';
+  if (!isAttributes(attributes)) {
+    throw new PermanentError('InvalidUrl', `target_session_attrs is "${attributes}"; it can be ${SESSION_ATTRIBUTES.join(', ')}.`);
+  }
+  const servers = readServers(authority, options);
+  for (const name of ['target_session_attrs', 'host', 'port']) options.delete(name);
+  const rest = options.size > 0 ? `?${options}` : '';
+  const parsed: ConnectionUrl = {
+    servers,
+    attributes,
+    label: `postgres://${servers.map(({ host, port }) => `${host}:${port}`).join(',')}${path}`,
+    urlFor: ({ host, port }) => `${scheme}${account === undefined ? '' : `${account}@`}${host}:${port}${path}${rest}`,
+  };
+  if (!servers.every((server) => URL.canParse(parsed.urlFor(server)))) invalid();
+  return parsed;
+}
+
+function readServers(authority: string, options: URLSearchParams): ServerAddress[] {
+  const hosts = options.get('host')?.split(',') ?? authority.split(',').map((each) => ADDRESS.exec(each)?.[1] ?? invalid());
+  const ports = options.get('port')?.split(',') ?? authority.split(',').map((each) => ADDRESS.exec(each)?.[2] ?? String(DEFAULT_PORT));
+  // One port is for all of them, as in libpq.
+  if (ports.length !== 1 && ports.length !== hosts.length) invalid();
+  return hosts.map((host, nth) => {
+    const port = Number(ports[ports.length === 1 ? 0 : nth] || DEFAULT_PORT);
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) invalid();
+    return { host: host || 'localhost', port };
+  });
+}
+
+function isAttributes(text: string): text is SessionAttributes {
+  return (SESSION_ATTRIBUTES as readonly string[]).includes(text);
+}
+
+function invalid(): never {
+  throw new PermanentError(
+    'InvalidUrl',
+    'the connection URL cannot be read. It is postgres://user:password@host:port/database, or with several hosts ' +
+      'postgres://user:password@host:port,host:port/database?target_session_attrs=primary; write special characters of the password as %xx.',
+  );
+}

@@ -1,0 +1,118 @@
+/**
+ * The servers that a connection URL names, each with its pool. A session goes to the first of them that answers and is what the URL asks for,
+ * beginning with the one that was it last: after a failover that is another one.
+ */
+import pg from 'pg';
+import { TransientError } from '../../errors.ts';
+import type { ConnectionUrl, ServerAddress, SessionAttributes } from './connection-url.ts';
+import { classifyPostgres } from './errors.ts';
+
+interface Server {
+  readonly name: string;
+  readonly pool: pg.Pool;
+}
+
+export class Servers {
+  readonly #url: ConnectionUrl;
+  readonly #label: string;
+  readonly #servers: readonly Server[];
+  /** The last one that was what is wanted. */
+  #last = 0;
+
+  constructor(url: ConnectionUrl, label: string, options: Omit<pg.PoolConfig, 'connectionString'>) {
+    this.#url = url;
+    this.#label = label;
+    this.#servers = url.servers.map((address) => {
+      const pool = new pg.Pool({ ...options, connectionString: url.urlFor(address) });
+      // Idle clients fail at every failover of the server; the next query opens a new one.
+      pool.on('error', () => {});
+      return { name: nameOf(address), pool };
+    });
+  }
+
+  /**
+   * @throws SluiceError what the only server, or the last of several, answered
+   * @throws TransientError `NoSuitableServer` where servers answer, but none of them is what is wanted
+   */
+  async connect(): Promise<pg.PoolClient> {
+    const { attributes } = this.#url;
+    // As libpq: a standby is taken if there is one, else whatever is there.
+    const rounds: SessionAttributes[] = attributes === 'prefer-standby' ? ['standby', 'any'] : [attributes];
+    let failure: unknown = null;
+    const refused: string[] = [];
+    for (const wanted of rounds) {
+      for (const nth of this.#order()) {
+        const server = this.#servers[nth] as Server;
+        try {
+          const client = await server.pool.connect();
+          const isnt = await mismatch(client, wanted);
+          if (isnt === null) {
+            this.#last = nth;
+            return client;
+          }
+          client.release();
+          refused.push(`${server.name} is ${isnt}`);
+        } catch (error) {
+          failure = error;
+          refused.push(`${server.name}: ${error instanceof Error ? error.message : String(error)}`);
+        }
+      }
+    }
+    if (this.#servers.length === 1 && failure !== null) throw classifyPostgres(failure, this.#label);
+    const known = failure === null ? null : classifyPostgres(failure, this.#label);
+    // A wrong password is wrong everywhere.
+    if (known !== null && !(known instanceof TransientError)) throw known;
+    throw new TransientError(
+      'NoSuitableServer',
+      `${this.#label}: none of the servers is ${describe(attributes)} (${[...new Set(refused)].join('; ')}). It is tried again until one is.`,
+      { cause: failure, blameless: true },
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#servers.map(({ pool }) => (pool.ended ? undefined : pool.end())));
+  }
+
+  #order(): number[] {
+    const all = this.#servers.map((_, nth) => nth);
+    return [...all.slice(this.#last), ...all.slice(0, this.#last)];
+  }
+}
+
+const nameOf = ({ host, port }: ServerAddress): string => `${host}:${port}`;
+
+const checked = new WeakMap<pg.PoolClient, SessionAttributes>();
+
+/** What the server is instead; null where it is what is wanted. A session's server is asked once: what changes its role ends its sessions. */
+async function mismatch(client: pg.PoolClient, wanted: SessionAttributes): Promise<string | null> {
+  if (wanted === 'any' || checked.get(client) === wanted) return null;
+  try {
+    const { rows } = await client.query<{ standby: boolean; readonly: boolean }>(
+      `select pg_is_in_recovery() as standby, current_setting('transaction_read_only')::bool as readonly`,
+    );
+    const standby = rows[0]?.standby ?? false;
+    const readonly = standby || (rows[0]?.readonly ?? false);
+    const fits = { primary: !standby, standby, 'read-write': !readonly, 'read-only': readonly, 'prefer-standby': true }[wanted];
+    if (!fits) return standby ? 'a standby' : readonly ? 'read-only' : 'a primary';
+    checked.set(client, wanted);
+    return null;
+  } catch (error) {
+    client.release(true);
+    throw error;
+  }
+}
+
+function describe(attributes: SessionAttributes): string {
+  switch (attributes) {
+    case 'primary':
+      return 'a primary that can be reached';
+    case 'standby':
+      return 'a standby that can be reached';
+    case 'read-write':
+      return 'one that can be reached and written to';
+    case 'read-only':
+      return 'one that can be reached and is read-only';
+    default:
+      return 'one that can be reached';
+  }
+}

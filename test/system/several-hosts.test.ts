@@ -1,0 +1,87 @@
+/** A connection URL with several hosts: the primary is found, also after a failover in the middle of a run, and a standby is read from when asked. */
+import { Database } from '../../src/connectors/postgres/database.ts';
+import { contentOf } from '../helpers/checksum.ts';
+import { resultOf, startRun } from '../helpers/runs.ts';
+import { seedFlights } from '../helpers/seed.ts';
+import { query, temporalClient } from '../helpers/servers.ts';
+import { type Pair, startPair } from '../helpers/standby.ts';
+import { until } from '../helpers/wait.ts';
+import { project, startWorker, stoppedBy } from '../helpers/workers.ts';
+
+jest.setTimeout(120_000);
+
+let pair: Pair;
+beforeAll(async () => {
+  pair = await startPair();
+});
+
+const ROWS = 20_000;
+
+async function portOf(url: string): Promise<number> {
+  const database = new Database('target', url, { max: 1 });
+  try {
+    const [row] = await database.query<{ port: number }>(`select current_setting('port')::int as port`);
+    return row?.port ?? 0;
+  } finally {
+    await database.close();
+  }
+}
+
+test('a session goes to the server that is asked for', async () => {
+  const { primary, standby } = pair;
+  expect(await portOf(pair.url())).toBe(primary.port);
+  expect(await portOf(pair.url('read-write'))).toBe(primary.port);
+  expect(await portOf(pair.url('primary'))).toBe(primary.port);
+  expect(await portOf(pair.url('standby'))).toBe(standby.port);
+  expect(await portOf(pair.url('read-only'))).toBe(standby.port);
+  expect(await portOf(pair.url('prefer-standby'))).toBe(standby.port);
+  // One of them only.
+  expect(await portOf(`${primary.url}?target_session_attrs=prefer-standby`)).toBe(primary.port);
+  await expect(portOf(`${standby.url}?target_session_attrs=primary`)).rejects.toMatchObject({
+    code: 'NoSuitableServer',
+    blameless: true,
+    message: expect.stringMatching(/none of the servers is a primary that can be reached \(127\.0\.0\.1:\d+ is a standby\)/),
+  });
+});
+
+test('a wrong password is wrong everywhere, and a server that is down is passed over', async () => {
+  const { primary, standby } = pair;
+  await expect(portOf(pair.url().replace(/:[^:@/]+@/, ':wrong@'))).rejects.toMatchObject({ code: 'AuthenticationFailed' });
+  expect(await portOf(pair.url().replace(`:${primary.port}`, ':1'))).toBe(standby.port);
+});
+
+test('the primary is killed in the middle of a run, its standby is promoted: the run ends there, exactly right', async () => {
+  const { primary, standby } = pair;
+  await seedFlights(primary.url, 'departures', ROWS);
+  const url = pair.url('read-write');
+  const flow = await project('failover', url);
+  await flow.write(
+    'copy.ts',
+    `import { definePipeline, keyRange, postgres } from 'sluice';
+     export default ['auto', 'never'].map((swap) => definePipeline({
+       name: 'copy_' + swap,
+       source: postgres({ table: 'departures' }),
+       partitionBy: keyRange('id', 5_000),
+       target: postgres({ table: 'copy_' + swap, mode: 'upsert', key: ['id'], swap }),
+       chunk: { rows: 500 },
+     }));`,
+  );
+  const worker = await startWorker(flow, { faults: 'chunk:after-commit@20=stop' });
+  const client = await temporalClient();
+  const runs = [await startRun(client, flow, 'copy_auto'), await startRun(client, flow, 'copy_never')];
+  await stoppedBy(flow, 'chunk:after-commit@20=stop', [worker]);
+  await until('the standby has all that was written', async () => {
+    const [row] = await query<{ behind: boolean }>(
+      primary.url,
+      'select bool_or(replay_lsn < pg_current_wal_lsn()) as behind from pg_stat_replication',
+    );
+    return row?.behind === false;
+  });
+  await primary.kill();
+  await pair.promote();
+  worker.kill('SIGCONT');
+
+  for (const run of runs) expect(await resultOf(run)).toMatchObject({ rowsRead: ROWS, rowsLoaded: ROWS });
+  for (const table of ['copy_auto', 'copy_never'])
+    expect(await contentOf(standby.url, table)).toEqual(await contentOf(standby.url, 'departures'));
+});
