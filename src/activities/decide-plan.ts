@@ -48,8 +48,14 @@ export async function decidePlan(database: Database, pipeline: BoundPipeline, so
 }
 
 /** The source says so, the row schema has looked, or whoever writes the row refuses it. */
-function isNeverNull({ row, rowFunction }: BoundPipeline, source: SourceDescription, { transfer }: TransferChoice, name: string): boolean {
-  if (transfer === 'records') return true;
+function isNeverNull(
+  { row, rowFunction, source: { kind } }: BoundPipeline,
+  source: SourceDescription,
+  { transfer }: TransferChoice,
+  name: string,
+): boolean {
+  // Of CSV, whatever is not plainly good is written anew as a record is.
+  if (transfer === 'records' || (transfer === 'csv' && kind !== 'parquet')) return true;
   if (rowFunction) return false;
   const column = row?.columns.find((each) => each.name === name);
   if (column) return !column.nullable && !column.optional && column.uncompiled === null;

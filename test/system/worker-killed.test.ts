@@ -25,16 +25,13 @@ async function expectResumed(url: string): Promise<Copied[]> {
 describe('one of two workers is killed', () => {
   test.concurrent.each([
     ['plan:before-commit', 'auto'],
-    ['chunk:before-commit@9', 'auto'],
     ['chunk:before-commit@9', 'never'],
     ['chunk:after-commit@9', 'auto'],
-    ['chunk:after-commit@9', 'never'],
-    ['transform:before-commit', 'auto'],
     ['transform:before-commit', 'never'],
-    ['check:before-commit', 'auto'],
+    ['transform:before-commit', 'auto'],
+    ['check:before-commit', 'never'],
     ['load:before-commit', 'auto'],
-    ['load:before-commit', 'never'],
-    ['load:after-commit', 'auto'],
+    ['load:after-commit', 'never'],
     ['finish:before-end', 'auto'],
   ] as const)('at %s, swap: %s', async (place, swap) => {
     const given = await scene('killed', { swap });
