@@ -27,7 +27,7 @@ async function start(binaries?: PostgresBinaries): Promise<void> {
 
 const stop = () => server.stop();
 
-const RUNS = 100;
+const RUNS = 60;
 
 interface StagedColumn {
   readonly name: string;

@@ -165,7 +165,7 @@ test('any values of the types with a binary form', async () => {
       const { formats } = await compare(select, { columns: staged, withPosition, maxRows: 5 });
       expect(formats).toEqual(['binary']);
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   );
 }, 240_000);
 
