@@ -73,8 +73,7 @@ export function createCommitUnit(dependencies: Dependencies) {
           try {
             const result = await database.transaction(async (client) => {
               await holdFence(client, fence);
-              const result = await commit(client);
-              return result;
+              return await commit(client);
             });
             await faultPoint('load:after-commit');
             return result;

@@ -107,7 +107,7 @@ async function chooseTransfer(pipeline: BoundPipeline, source: Source, staged: r
   if (pipeline.rowFunction) return { transfer: 'records', because: 'the row function wants to see each row', checked };
   const whole = pipeline.row?.uncompiled ?? null;
   if (whole !== null) return { transfer: 'records', because: `the row schema as a whole: ${whole}`, checked };
-  return await source.explainTransfer({ columns: staged, schema, rowSchema: pipeline.row });
+  return await source.chooseTransfer({ columns: staged, schema, rowSchema: pipeline.row });
 }
 
 async function nextWindow(

@@ -1,9 +1,9 @@
 /** One run, to follow and to steer. */
-import { setMaxListeners } from 'node:events';
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import { PAUSE_SIGNAL, PROGRESS_QUERY, RESUME_SIGNAL } from '../contracts/names.ts';
 import type { Progress, RunSummary } from '../contracts/run.ts';
-import { runFailure, serviceFailure } from './errors.ts';
+import { serviceFailure } from './errors.ts';
+import { resultOf } from './result-of.ts';
 import { workflowUrl } from './web-ui.ts';
 
 /** How long a query waits for a worker to answer it. */
@@ -35,15 +35,7 @@ export class RunHandle {
    * @throws RunFailedError with the reason, where it did not succeed
    */
   async result(options: { readonly signal?: AbortSignal } = {}): Promise<RunSummary> {
-    const wait = async () => (await this.#handle.result()) as RunSummary;
-    try {
-      if (!options.signal) return await wait();
-      // Each poll (one a minute) adds a listener.
-      setMaxListeners(0, options.signal);
-      return await this.#client.withAbortSignal(options.signal, wait);
-    } catch (error) {
-      throw runFailure(this.id, error);
-    }
+    return await resultOf<RunSummary>(this.#client, this.#handle, options.signal);
   }
 
   /**

@@ -1,9 +1,8 @@
 /** One verification of a run, to wait for. */
-import { setMaxListeners } from 'node:events';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { verifyWorkflowId } from '../contracts/names.ts';
 import type { VerifySummary } from '../contracts/verification.ts';
-import { runFailure } from './errors.ts';
+import { resultOf } from './result-of.ts';
 import { workflowUrl } from './web-ui.ts';
 
 /** A verification. Every call may be repeated. */
@@ -29,15 +28,7 @@ export class Verification {
    * @throws RunFailedError with the reason, where it could not be done
    */
   async result(options: { readonly signal?: AbortSignal } = {}): Promise<VerifySummary> {
-    const wait = async () => (await this.#handle.result()) as VerifySummary;
-    try {
-      if (!options.signal) return await wait();
-      // Each poll (one a minute) adds a listener.
-      setMaxListeners(0, options.signal);
-      return await this.#client.withAbortSignal(options.signal, wait);
-    } catch (error) {
-      throw runFailure(this.id, error);
-    }
+    return await resultOf<VerifySummary>(this.#client, this.#handle, options.signal);
   }
 
   /** Stops it; nothing is left behind. */

@@ -221,9 +221,7 @@ export interface Source {
   /** Divides the rows. Large plans come in pieces. */
   plan(request: PlanRequest): AsyncIterable<PlannedPartition>;
   /** The fastest way in which this source can give the rows so that the row schema's verdict on each is kept. */
-  chooseTransfer(request: TransferRequest): Promise<Transfer>;
-  /** The same choice with its reasons. */
-  explainTransfer(request: TransferRequest): Promise<TransferChoice>;
+  chooseTransfer(request: TransferRequest): Promise<TransferChoice>;
   /**
    * Checks that what the partition was planned on is still there (size and time of files, history of a server).
    * @throws PermanentError `SourceChanged`

@@ -4,7 +4,7 @@ import type { Counts } from '../contracts/run.ts';
 import { endingBlockers } from './fence.ts';
 import { createStagingOf, landInStaging } from './landing.ts';
 import type { StoredRun } from './run-plan.ts';
-import { besideTable, dropStaging, forgetStaged } from './staging.ts';
+import { besideTable, dropStaging, forgetStaged, isThere } from './staging.ts';
 
 export type RunOutcome = 'succeeded' | 'failed' | 'cancelled' | 'superseded';
 
@@ -141,11 +141,6 @@ async function forgetCopied(client: Connection, runKey: string, units: readonly 
   const only = partitions.length < units.length ? null : partitions;
   await client.query('delete from sluice.chunks where run_key = $1 and ($2::int[] is null or partition = any ($2))', [runKey, only]);
   await forgetStaged(client, runKey, only);
-}
-
-async function isThere(client: Connection, table: string): Promise<boolean> {
-  const { rows } = await client.query<{ there: boolean }>('select to_regclass($1) is not null as there', [table]);
-  return rows[0]?.there ?? false;
 }
 
 /**

@@ -92,11 +92,16 @@ export async function setPartition(client: Connection, partition: number): Promi
 /** Takes the rows of these partitions out of staging; null for all. */
 export async function forgetStaged(client: Connection, runKey: string, partitions: readonly number[] | null): Promise<void> {
   for (const table of [stagingTable(runKey), transformedTable(runKey)]) {
-    const { rows } = await client.query<{ there: boolean }>('select to_regclass($1) is not null as there', [table]);
-    if (!rows[0]?.there) continue;
+    if (!(await isThere(client, table))) continue;
     if (partitions === null) await client.query(`truncate ${table}`);
     else await client.query(`delete from ${table} where ${PARTITION_COLUMN} = any ($1)`, [partitions]);
   }
+}
+
+/** Whether there is a table of this name. */
+export async function isThere(client: Connection, table: string): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>('select to_regclass($1) is not null as there', [table]);
+  return rows[0]?.there ?? false;
 }
 
 export async function dropStaging(client: Connection, runKey: string): Promise<void> {

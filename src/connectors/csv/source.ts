@@ -31,7 +31,7 @@ class CsvSource extends RecordFileSource {
   }
 
   /** CSV for COPY, unless zod has to make values of what it is given, or has to see the whole row. */
-  override async explainTransfer(request: TransferRequest): Promise<TransferChoice> {
+  override async chooseTransfer(request: TransferRequest): Promise<TransferChoice> {
     const { rowSchema = null, schema, columns } = request;
     const because = await this.#whyRecords(request);
     if (because !== null) return { transfer: 'records', because, checked: schema.map((column) => column.name) };

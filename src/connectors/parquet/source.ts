@@ -13,7 +13,6 @@ import type {
   SourceRecord,
   SourceTotals,
   TotalsRequest,
-  Transfer,
   TransferChoice,
   TransferRequest,
 } from '../source.ts';
@@ -70,11 +69,7 @@ class ParquetSource implements Source {
     yield* planPartitions(await this.#findFiles(), request.partitioning, request.signal);
   }
 
-  async chooseTransfer(request: TransferRequest): Promise<Transfer> {
-    return (await this.explainTransfer(request)).transfer;
-  }
-
-  async explainTransfer(request: TransferRequest): Promise<TransferChoice> {
+  async chooseTransfer(request: TransferRequest): Promise<TransferChoice> {
     const checked = new Set<string>();
     for (const file of await this.#findFiles()) {
       const row = rowSql(request, await fileColumns(file));

@@ -82,8 +82,12 @@ export async function loadRows(client: Connection, request: LoadRequest, place: 
 
 /** Without its key: that is built once the rows are in. */
 async function createTarget(client: Connection, { target, columns }: LoadRequest): Promise<void> {
-  const declared = columns.map((column) => `${quoteName(column.name)} ${column.sqlType}${column.notNull ? ' not null' : ''}`);
-  await client.query(`create table ${quoteTable(target.table)} (${declared.join(', ')})`);
+  await client.query(`create table ${quoteTable(target.table)} (${declareColumns(columns)})`);
+}
+
+/** The columns of a table that Sluice creates, as CREATE TABLE has them. */
+export function declareColumns(columns: readonly LoadColumn[]): string {
+  return columns.map((column) => `${quoteName(column.name)} ${column.sqlType}${column.notNull ? ' not null' : ''}`).join(', ');
 }
 
 async function insert(client: Connection, { target, columns, from }: LoadRequest): Promise<LoadResult> {

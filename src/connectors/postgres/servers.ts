@@ -58,10 +58,9 @@ export class Servers {
         }
       }
     }
-    if (this.#servers.length === 1 && failure !== null) throw classifyPostgres(failure, this.#label);
     const known = failure === null ? null : classifyPostgres(failure, this.#label);
     // A wrong password is wrong everywhere.
-    if (known !== null && !(known instanceof TransientError)) throw known;
+    if (known !== null && (this.#servers.length === 1 || !(known instanceof TransientError))) throw known;
     throw new TransientError(
       'NoSuitableServer',
       `${this.#label}: none of the servers is ${describe(attributes)} (${[...new Set(refused)].join('; ')}). It is tried again until one is.`,

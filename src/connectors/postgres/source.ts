@@ -14,7 +14,6 @@ import type {
   SourceDescription,
   SourceTotals,
   TotalsRequest,
-  Transfer,
   TransferChoice,
   TransferRequest,
 } from '../source.ts';
@@ -87,15 +86,11 @@ class PostgresSource implements Source {
     }
   }
 
-  async chooseTransfer(request: TransferRequest): Promise<Transfer> {
-    return (await this.explainTransfer(request)).transfer;
-  }
-
   /**
    * `binary` where every column fits and the row schema can be checked on the bytes; else `text`, if no row has to be looked at; else
    * `records`.
    */
-  async explainTransfer(request: TransferRequest): Promise<TransferChoice> {
+  async chooseTransfer(request: TransferRequest): Promise<TransferChoice> {
     const relation = await this.#relation(new AbortController().signal);
     const where = this.#database.label;
     const all = request.schema.map((column) => column.name);

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
 import { LOCK_NOT_AVAILABLE, sqlState } from './errors.ts';
-import { type LoadColumn, type TargetPlace, targetPlace } from './load.ts';
+import { declareColumns, type LoadColumn, type TargetPlace, targetPlace } from './load.ts';
 
 /** Where a table is built that will take the target's place. */
 export interface Beside {
@@ -102,10 +102,10 @@ export async function createBeside(
   columns: readonly LoadColumn[],
 ): Promise<void> {
   const declared = beside.replaces
-    ? [`like ${quoteTable(config.table)} including defaults including storage including compression`]
-    : columns.map((column) => `${quoteName(column.name)} ${column.sqlType}${column.notNull ? ' not null' : ''}`);
+    ? `like ${quoteTable(config.table)} including defaults including storage including compression`
+    : declareColumns(columns);
   await client.query(
-    `set local lock_timeout = 10000; create table ${beside.table} (${declared.join(', ')}) with (autovacuum_enabled = false); set local lock_timeout = 0`,
+    `set local lock_timeout = 10000; create table ${beside.table} (${declared}) with (autovacuum_enabled = false); set local lock_timeout = 0`,
   );
 }
 

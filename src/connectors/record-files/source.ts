@@ -9,7 +9,6 @@ import type {
   Source,
   SourceColumn,
   SourceDescription,
-  Transfer,
   TransferChoice,
   TransferRequest,
 } from '../source.ts';
@@ -52,11 +51,7 @@ export class RecordFileSource implements Source {
     yield* planFiles(await findFiles(this.#pattern), this.#format, request.partitioning, request.signal);
   }
 
-  async chooseTransfer(request: TransferRequest): Promise<Transfer> {
-    return (await this.explainTransfer(request)).transfer;
-  }
-
-  async explainTransfer({ schema }: TransferRequest): Promise<TransferChoice> {
+  async chooseTransfer({ schema }: TransferRequest): Promise<TransferChoice> {
     const because = `COPY does not read ${this.kind}: each record is parsed and written anew`;
     return { transfer: 'records', because, checked: schema.map((column) => column.name) };
   }

@@ -108,7 +108,7 @@ async function readLong(source: Source, request: CopyRequest): Promise<CopyChunk
 async function expectSame(test: Case): Promise<boolean> {
   return await withFiles(test.files, async (folder) => {
     const source = createCsvSource(csvConfig.parse(csv({ files: join(folder, '*.csv'), ...test.options })));
-    const transfer = await source.chooseTransfer({ columns: test.columns, schema: test.schema?.columns ?? [], rowSchema: test.schema });
+    const { transfer } = await source.chooseTransfer({ columns: test.columns, schema: test.schema?.columns ?? [], rowSchema: test.schema });
     if (transfer !== 'csv') return false;
     const tried = async (way: 'short' | 'long') => await copyAll(test, source, way).catch((error: Error) => error);
     const long = await tried('long');

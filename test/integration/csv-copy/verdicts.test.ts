@@ -95,7 +95,7 @@ async function judge(table: Table, folder: string): Promise<void> {
   const names = staged.map(({ name }) => name);
   const source = createCsvSource(csvConfig.parse(csv({ files: join(folder, '*.csv') })));
   const request = { columns: staged, schema: schema.columns, rowSchema: schema };
-  const transfer = await source.chooseTransfer(request);
+  const { transfer } = await source.chooseTransfer(request);
   seen[transfer as 'csv' | 'records']++;
   if (transfer !== 'csv') return;
 

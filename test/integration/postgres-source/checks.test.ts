@@ -91,7 +91,7 @@ const COLUMNS = [
 async function judge(shape: Record<string, z.ZodType>, maxRows = 100) {
   const columns = await columnsOf(source);
   const schema = compileRowSchema(z.object(shape));
-  const transfer = await source.chooseTransfer({ columns, schema: schema.columns });
+  const { transfer } = await source.chooseTransfer({ columns, schema: schema.columns });
   if (transfer !== 'binary') return transfer;
 
   const parse = createRowParser(schema, 'text');
@@ -132,7 +132,7 @@ it('names the first column of the schema that is refused', async () => {
 it('looks at nothing where the types say all', async () => {
   const columns = [...(await columnsOf(source)).slice(0, 5), { name: 'vc', sqlType: 'text' }];
   const schema = compileRowSchema(z.object({ id: z.int(), i4: z.int().nullable(), t: z.string().nullable() })).columns;
-  expect(await source.chooseTransfer({ columns, schema })).toBe('binary');
+  expect((await source.chooseTransfer({ columns, schema })).transfer).toBe('binary');
 });
 
 it.each<[string, Record<string, z.ZodType>]>([
@@ -147,8 +147,11 @@ it('leaves to records what cannot go by binary COPY and has to be looked at', as
   await server.sql('drop table if exists moods; create table moods (id int primary key, v mood[], t text)');
   const source = server.source({ table: 'moods' });
   const columns = await columnsOf(source);
-  expect(await source.chooseTransfer({ columns, schema: compileRowSchema(z.object({ id: z.int().min(0) })).columns })).toBe('records');
+  expect((await source.chooseTransfer({ columns, schema: compileRowSchema(z.object({ id: z.int().min(0) })).columns })).transfer).toBe(
+    'records',
+  );
   expect(
-    await source.chooseTransfer({ columns, schema: compileRowSchema(z.object({ id: z.int(), t: z.string().nullable() })).columns }),
+    (await source.chooseTransfer({ columns, schema: compileRowSchema(z.object({ id: z.int(), t: z.string().nullable() })).columns }))
+      .transfer,
   ).toBe('text');
 });

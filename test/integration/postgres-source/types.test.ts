@@ -53,7 +53,7 @@ describe('a table of every common type', () => {
   it.each(['binary', 'text'] as const)('arrives as it was by %s COPY', async (transfer) => {
     const source = server.source({ table: 'everything' });
     const columns = await columnsOf(source);
-    expect(await source.chooseTransfer({ columns, schema: [] })).toBe('binary');
+    expect((await source.chooseTransfer({ columns, schema: [] })).transfer).toBe('binary');
     const client = await server.connect();
     const { rows } = await readCopies(source, transfer, { columns, maxRows: 2 }, copyInto(client, 'copy_of_everything'));
     expect(rows).toBe(ROWS.length);
@@ -92,7 +92,7 @@ describe('what cannot go by binary COPY', () => {
     );
     const source = server.source({ table: 'odd' });
     const columns = await columnsOf(source);
-    expect(await source.chooseTransfer({ columns, schema: [] })).toBe('text');
+    expect((await source.chooseTransfer({ columns, schema: [] })).transfer).toBe('text');
     const client = await server.connect();
     await readCopies(source, 'text', { columns }, copyInto(client, 'odd_copy'));
     expect(await server.sql('select id, v::text from odd_copy order by id')).toEqual(
@@ -109,8 +109,8 @@ describe('what cannot go by binary COPY', () => {
     const names = ['i2', 'i4', 'i8', 'vc', 'd'];
     const wide = ['int8', 'numeric(10,0)', 'float8', 'text', 'date'].map((sqlType, index) => ({ name: names[index] ?? '', sqlType }));
     const others = ['text', 'text', 'text', 'char(9)', 'timestamp'].map((sqlType, index) => ({ name: names[index] ?? '', sqlType }));
-    expect(await source.chooseTransfer({ columns: wide, schema: [] })).toBe('binary');
-    expect(await source.chooseTransfer({ columns: others, schema: [] })).toBe('text');
+    expect((await source.chooseTransfer({ columns: wide, schema: [] })).transfer).toBe('binary');
+    expect((await source.chooseTransfer({ columns: others, schema: [] })).transfer).toBe('text');
     const client = await server.connect();
     await readCopies(source, 'binary', { columns: wide }, copyInto(client, 'wide'));
     await readCopies(source, 'text', { columns: others }, copyInto(client, 'others'));

@@ -122,7 +122,7 @@ async function judge(table: Table, write: (name: string, select: string) => Prom
 
   // As bytes.
   const request = { columns: staged, schema: schema.columns };
-  const transfer = await source.chooseTransfer(request);
+  const { transfer } = await source.chooseTransfer(request);
   seen[transfer]++;
   if (transfer === 'binary' || transfer === 'text') {
     const direct = await readCopies(source, transfer, request, copyInto(client, 'direct'));
@@ -137,7 +137,7 @@ async function judge(table: Table, write: (name: string, select: string) => Prom
   if (!all) throw new Error('no plan');
   const typed = await readAll(file, all, names, 1_000, [...schema.columns]);
   const expectedTyped = refusedByZod(schema, typed, 'typed');
-  if ((await file.chooseTransfer(request)) === 'csv') {
+  if ((await file.chooseTransfer(request)).transfer === 'csv') {
     const { text, rejected } = await copyAll(file, all, request);
     seen.csv++;
     expect(rejected.filter(({ position }) => expectedTyped.some((each) => each.position === position)).map(shown)).toEqual(expectedTyped);

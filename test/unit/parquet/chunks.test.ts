@@ -21,7 +21,7 @@ async function february() {
 
 test('chunks of any size, one after the other, are the whole partition, and bad rows are not lost', async () => {
   const { source, partition, request } = await february();
-  expect(await source.chooseTransfer(request)).toBe('csv');
+  expect((await source.chooseTransfer(request)).transfer).toBe('csv');
   const whole = await copyAll(source, partition, request, { maxRows: 1_000_000, maxBytes: 1e9 });
   expect(whole.chunks).toBe(1);
   expect(whole.rowsRead).toBe(458_170);

@@ -9,7 +9,7 @@ async function both(expression: string, sqlType?: string): Promise<{ sqlType: st
     if (!all) throw new Error('no plan');
     const [described] = (await source.describe(signal)).columns;
     const request = { columns: [{ name: 'v', sqlType: sqlType ?? described?.sqlType ?? 'text' }], schema: [] };
-    const transfer = await source.chooseTransfer(request);
+    const { transfer } = await source.chooseTransfer(request);
     const [record] = await readAll(source, all, ['v']);
     let text: unknown = 'records';
     if (transfer === 'csv') {

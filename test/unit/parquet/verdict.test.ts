@@ -115,7 +115,7 @@ test.each(Object.keys(VALUES))('DuckDB says of every %s what the row parser says
           : [{ position: record.position, column: parsed.column, reason: parsed.reason, record: record.bytes().toString() }];
       });
       const request = { columns: [{ name: 'v', sqlType: STAGING[type] ?? 'text' }], schema: rowSchema.columns };
-      if ((await source.chooseTransfer(request)) !== 'csv') continue;
+      if ((await source.chooseTransfer(request)).transfer !== 'csv') continue;
       judgedInSql.push(`${name} of ${type}`);
       const { rejected } = await copyAll(source, all, request);
       expect({ name, rejected: rejected.map((row) => ({ ...row, record: row.record.toString() })) }).toEqual({ name, rejected: expected });

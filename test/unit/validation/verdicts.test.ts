@@ -59,7 +59,7 @@ test('the row parser and DuckDB on Parquet', async () => {
         columns: table.types.map(({ postgres }, index) => ({ name: nameOf(index), sqlType: postgres })),
         schema: schema.columns,
       };
-      const transfer = await source.chooseTransfer(request);
+      const { transfer } = await source.chooseTransfer(request);
       if (transfer !== 'csv') {
         seen.records++;
         return;
