@@ -6,6 +6,7 @@ import { Cleanups } from './cleanups.ts';
 import { execute } from './database.ts';
 import { requireRoom } from './disk-room.ts';
 import { measureGrowth } from './growth.ts';
+import { Kept } from './kept.ts';
 import { LoadMeter } from './load-meter.ts';
 import { Measuring } from './measure.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
@@ -20,6 +21,9 @@ import type { BenchContext } from './suites.ts';
 import { WarmWorkers } from './warm-workers.ts';
 import { writeResults } from './write-results.ts';
 
+/** How long a round waits for a quiet machine. */
+const PATIENCE_MS = 15 * 60_000;
+
 const cleanups = new Cleanups();
 const say = (message: string) => console.error(`bench ${process.uptime().toFixed(0).padStart(4)} s: ${message}`);
 
@@ -30,10 +34,11 @@ async function bench(options: BenchOptions): Promise<BenchResult> {
   say('starting servers and preparing the data');
   const byHand = await findByHand();
   const stack = await startBenchStack(cleanups, say);
-  const measuring = new Measuring(stack, byHand);
+  const measuring = new Measuring(stack, byHand, { load, say, patienceMs: options.quick ? 0 : PATIENCE_MS });
   const workers = new WarmWorkers(stack, measuring, options, say);
   const peers = options.peers ? await Peers.find(stack, byHand, options.peerRepeats, say) : null;
-  const context: BenchContext = { options, stack, byHand, measuring, workers, peers, say };
+  const kept = await Kept.open(options.resume);
+  const context: BenchContext = { kept, options, stack, byHand, measuring, workers, peers, say };
 
   const { suites } = options;
   const cases = suites.includes('cases') ? await measureCases(context) : { overhead: null, cases: [], takeover: null };
@@ -84,7 +89,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const parsed = parseOptions(process.argv.slice(2));
-const options = { ...parsed, out: parsed.out === null ? null : resolve(parsed.out) };
+const absolute = (path: string | null) => (path === null ? null : resolve(path));
+const options = { ...parsed, out: absolute(parsed.out), resume: absolute(parsed.resume) };
 process.chdir(ROOT); // the example's paths begin here
 try {
   const result = await bench(options);

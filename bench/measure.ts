@@ -5,7 +5,7 @@ import type { ByHand } from './by-hand.ts';
 import type { BenchCase } from './cases.ts';
 import { type Content, contentOf } from './content.ts';
 import { execute, prepareTable } from './database.ts';
-import { LoadMeter } from './load-meter.ts';
+import { LoadMeter, untilQuiet } from './load-meter.ts';
 import { type Measurement, measureClient, startMeter } from './meter.ts';
 import { cpuSeconds, peakBytes, resetPeak } from './processes.ts';
 import { type CaseResult, median, type SideResult } from './results.ts';
@@ -21,21 +21,50 @@ export interface CaseRun {
   readonly content: Content;
 }
 
+export interface MeasuringOptions {
+  /** That of the whole bench: what is not measured is left out of it. */
+  readonly load: LoadMeter;
+  /** How long to wait for others to leave the machine alone, before each round; 0: not at all, and what was noisy counts. */
+  readonly patienceMs: number;
+  readonly say: (message: string) => void;
+}
+
+/** So many rounds of a case may be noisy, and are repeated; from then on they count. */
+const MOST_NOISY = 20;
+
 export class Measuring {
   readonly #stack: BenchStack;
   readonly #byHand: ByHand;
+  readonly #options: MeasuringOptions;
   #runs = 0;
 
-  constructor(stack: BenchStack, byHand: ByHand) {
+  constructor(stack: BenchStack, byHand: ByHand, options: MeasuringOptions) {
     this.#stack = stack;
     this.#byHand = byHand;
+    this.#options = options;
   }
 
   /** A B A B ..., and the medians. */
   async case(of: BenchCase, pool: WorkerPool, repeats: number): Promise<MeasuredCase> {
-    const load = new LoadMeter();
+    const { load: whole, patienceMs, say } = this.#options;
     const runs: CaseRun[] = [];
-    while (runs.length < repeats) runs.push(await this.round(of, pool));
+    let foreignShare = 0;
+    for (let noisy = 0; runs.length < repeats; ) {
+      const wait = new LoadMeter();
+      if (patienceMs > 0) await untilQuiet(patienceMs);
+      whole.leaveOut(wait);
+      const load = new LoadMeter();
+      const run = await this.round(of, pool);
+      const seen = load.read();
+      if (patienceMs > 0 && seen.noisy && noisy < MOST_NOISY) {
+        noisy += 1;
+        say(`others used ${(seen.foreignShare * 100).toFixed(0)} % of the machine: this round does not count`);
+        whole.leaveOut(load);
+        continue;
+      }
+      foreignShare = Math.max(foreignShare, seen.foreignShare);
+      runs.push(run);
+    }
     const ours = sideResult(
       runs.map((run) => run.ours),
       of.rows,
@@ -57,7 +86,7 @@ export class Measuring {
       wanted: of.wanted,
       rowsPerCpuSecond: ours.cpuSeconds > 0 ? of.rows / ours.cpuSeconds : null,
       content,
-      foreignShare: load.read().foreignShare,
+      foreignShare,
     };
   }
 

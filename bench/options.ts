@@ -32,6 +32,8 @@ export interface BenchOptions {
   readonly only: string | null;
   /** Folder for the figures in place of the repository's own files. */
   readonly out: string | null;
+  /** File with what was measured already. */
+  readonly resume: string | null;
   /** The figures are written even where others used the machine. */
   readonly acceptNoise: boolean;
 }
@@ -63,6 +65,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     .option('--further-partitions <n>', `tiny partitions that are compared with one (${FULL.furtherPartitions})`, count(1))
     .option('--only <text>', 'only cases whose name contains this; nothing is written')
     .option('--out <folder>', 'writes results.json, figures.json and performance.md here instead')
+    .option('--resume <file>', 'keeps each case that is measured in this file, and does not measure again what is there')
     .option('--accept-noise', 'writes the figures of a noisy run too')
     .option('--quick', 'small sizes: shows in a minute that it works; nothing is written')
     .option('--json', 'ends with one JSON object on the last line')
@@ -73,7 +76,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
   const chosen = suite ?? SUITES.filter((name) => name !== 'growth');
   return {
     ...(quick ? QUICK : FULL),
-    ...{ workers: 2, json: false, only: null, out: null, peers: false, acceptNoise: false },
+    ...{ workers: 2, json: false, only: null, out: null, resume: null, peers: false, acceptNoise: false },
     ...given,
     suites: SUITES.filter((name) => chosen.includes(name) || (growth && name === 'growth')),
     quick,

@@ -79,6 +79,19 @@ export function ordersFromPostgres(stack: BenchStack, rows: number): BenchCase[]
   ];
 }
 
+/** Only Sluice does it: with one worker and with two. */
+export function costlyFunction(stack: BenchStack, rows: number): BenchCase[] {
+  return ordersFromPostgres(stack, rows)
+    .filter(({ pipeline }) => pipeline === 'orders-function')
+    .map((of) => ({
+      ...of,
+      group: 'costly',
+      name: 'orders, first load, costly row function',
+      pipeline: 'orders-costly-function',
+      wanted: {},
+    }));
+}
+
 /** What a run costs that moves next to nothing. */
 export function oneOrder(stack: BenchStack): BenchCase {
   return {

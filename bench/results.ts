@@ -47,6 +47,7 @@ export interface CaseResult {
   readonly spans: { readonly [activity: string]: number };
   /** What both sides loaded: equal, or the bench fails. */
   readonly content: Content;
+  /** What others used of the machine in the noisiest round that counts. */
   readonly foreignShare: number;
 }
 

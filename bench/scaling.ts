@@ -5,17 +5,18 @@ import { sideResult } from './measure.ts';
 import type { Measurement } from './meter.ts';
 import { fillOrders, writeOrderFiles } from './orders-data.ts';
 import { ordersFromFiles } from './orders-files.ts';
-import { ordersFromPostgres } from './orders-postgres.ts';
+import { costlyFunction, ordersFromPostgres } from './orders-postgres.ts';
 import type { ScalingResult } from './results.ts';
 import { type BenchContext, isWanted } from './suites.ts';
 
-const CASES = ['orders, first load, row function', 'orders, CSV, first load, row schema'];
+const CASES = ['orders, first load, costly row function', 'orders, first load, row function', 'orders, CSV, first load, row schema'];
 
 export async function measureScaling(context: BenchContext): Promise<ScalingResult[]> {
   const { options, stack, measuring, workers, say } = context;
   if (!CASES.some((name) => isWanted(context, name))) return [];
   await fillOrders(stack, options.rows);
   const all = [
+    ...costlyFunction(stack, options.rows),
     ...ordersFromPostgres(stack, options.rows),
     ...ordersFromFiles(stack, options.rows, await writeOrderFiles(stack, options.rows)),
   ];

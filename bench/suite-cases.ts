@@ -45,7 +45,12 @@ export async function measureCases(context: BenchContext): Promise<Pick<BenchRes
 
   const results: CaseResult[] = [];
   for (const { of, result } of measured) {
-    if (context.peers) say(`${of.name}, by other programs`);
+    const { peers } = context;
+    const compare = async () => {
+      if (!peers) return NO_PEERS;
+      say(`${of.name}, by other programs`);
+      return await peers.compare(of, result);
+    };
     results.push({
       ...result,
       ratioWithoutOverhead: withoutOverhead(result, overhead),
@@ -53,7 +58,7 @@ export async function measureCases(context: BenchContext): Promise<Pick<BenchRes
         result,
         measured.map((each) => each.result),
       ),
-      ...(context.peers ? await context.peers.compare(of, result) : NO_PEERS),
+      ...(await context.kept.once(`${of.name}, ${of.rows} rows, ${peers ? `${options.peerRepeats} times ` : 'not '}by others`, compare)),
     });
   }
   return { overhead: { ...overhead, ratioWithoutOverhead: null, over: null, ...NO_PEERS }, cases: results, takeover };

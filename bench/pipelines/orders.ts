@@ -1,7 +1,7 @@
 /** PostgreSQL to PostgreSQL, written as plainly as can be. */
 import { definePipeline, keyRange, postgres, sql } from 'sluice';
 import { z } from 'zod';
-import { orderRow, tidy } from '../order-row.ts';
+import { orderRow, screen, tidy } from '../order-row.ts';
 import { withTax } from '../orders.ts';
 
 const url = process.env.SLUICE_BENCH_SOURCE_URL;
@@ -22,6 +22,15 @@ export default [
     partitionBy: ({ partition_rows }) => keyRange('id', partition_rows),
     row: orderRow,
     transform: tidy,
+    target: append,
+  }),
+  definePipeline({
+    name: 'orders-costly-function',
+    params: z.object({ partition_rows: z.int() }),
+    source,
+    partitionBy: ({ partition_rows }) => keyRange('id', partition_rows),
+    row: orderRow,
+    transform: screen,
     target: append,
   }),
   definePipeline({ name: 'one-order', source: postgres({ url, table: 'one_order' }), target: upsert }),

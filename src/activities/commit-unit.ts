@@ -6,6 +6,7 @@
  */
 import type { Connection } from '../connectors/postgres/database.ts';
 import { readDigest } from '../connectors/postgres/digest.ts';
+import { sqlState, UNIQUE_VIOLATION } from '../connectors/postgres/errors.ts';
 import { loadRows, lockTarget } from '../connectors/postgres/load.ts';
 import { swapIn } from '../connectors/postgres/swap.ts';
 import type { PartitionFilter } from '../connectors/source.ts';
@@ -14,6 +15,7 @@ import { PermanentError } from '../errors.ts';
 import { claimCommit, moveWatermark, recordCommit } from '../ledger/commits.ts';
 import { countRows, markRefused, readTransform } from '../ledger/completeness.ts';
 import { holdFence, unitName } from '../ledger/fence.ts';
+import { lookForTwins } from '../ledger/landing.ts';
 import { columnList, differingTable, ofUnit } from '../ledger/staging.ts';
 import { attempt } from './attempt.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -79,8 +81,14 @@ export function createCommitUnit(dependencies: Dependencies) {
             return result;
           } catch (error) {
             if (error instanceof Undo) return error.result;
-            if (error instanceof PermanentError && error.code === 'DataRefused')
-              await markRefused(database, run.key, unitName('transform', id));
+            if (error instanceof PermanentError && error.code === 'DataRefused') {
+              const transform = unitName('transform', id);
+              if (plan.targetRefusesTwins && sqlState(error.cause) === UNIQUE_VIOLATION) {
+                await database.transaction((client) => lookForTwins(client, run.key, transform));
+                return { status: 'incomplete', missing: 1 };
+              }
+              await markRefused(database, run.key, transform);
+            }
             throw error;
           }
         }),

@@ -22,6 +22,8 @@ export interface DecidedPlan {
   readonly choice: TransferChoice;
   /** No two rows can have the same key of the target. */
   readonly distinctKeys: boolean;
+  /** Rows with the same key are looked for only once the target has refused one. */
+  readonly targetRefusesTwins: boolean;
   /** No staged row will be asked for its partition and position. */
   readonly unmarked: boolean;
   /** Set where the rows are built beside the target and swapped in. */
@@ -44,7 +46,8 @@ export async function decidePlan(database: Database, pipeline: BoundPipeline, so
   const unmarked = pipeline.commit === 'run' && (pipeline.sqlTransform !== null || areAllFit(pipeline, staged, distinctKeys));
   const whyNot = await whyStaged(database, pipeline, target);
   const beside = whyNot === null ? { replaces: target.oid } : null;
-  return { target, description, window, read, staged, choice, distinctKeys, unmarked, beside, whyNotSwapped: whyNot };
+  const targetRefusesTwins = beside === null && !distinctKeys && refusesTwins(pipeline, staged, target);
+  return { target, description, window, read, staged, choice, distinctKeys, targetRefusesTwins, unmarked, beside, whyNotSwapped: whyNot };
 }
 
 /** The source says so, the row schema has looked, or whoever writes the row refuses it. */
@@ -85,6 +88,17 @@ function keysAreDistinct(
     const [from, to] = [source.columns, staged].map((columns) => columns.find((column) => column.name === name)?.sqlType);
     return from !== undefined && from === to;
   });
+}
+
+/** INSERT meets the unique index in any case. MERGE may not; checks are to see the rows that will be loaded, and a transform runs once. */
+function refusesTwins(
+  { target: { mode, key = [] }, checks, sqlTransform }: BoundPipeline,
+  staged: readonly PlannedColumn[],
+  target: TargetTable,
+): boolean {
+  // A unique index lets any number of nulls in.
+  const neverNull = key.every((name) => [...staged, ...target.columns].some((column) => column.name === name && column.notNull));
+  return mode !== 'upsert' && sqlTransform === null && checks.length === 0 && target.enforcesKey && neverNull;
 }
 
 async function whyStaged(database: Database, pipeline: BoundPipeline, target: TargetTable): Promise<string | null> {

@@ -68,7 +68,7 @@ async function makePlan(
   source: Source,
 ): Promise<PlanSummary> {
   const signal = Context.current().cancellationSignal;
-  const { target, description, window, read, staged, choice, distinctKeys, unmarked, beside } = await decidePlan(
+  const { target, description, window, read, staged, choice, distinctKeys, targetRefusesTwins, unmarked, beside } = await decidePlan(
     database,
     pipeline,
     source,
@@ -87,6 +87,7 @@ async function makePlan(
         staged,
         loaded: staged,
         distinctKeys,
+        targetRefusesTwins,
         unmarked,
         beside,
         window,

@@ -49,7 +49,7 @@ export async function moveUnfitRows(client: Connection, request: UnfitRowsReques
   }
 
   const key = pipeline.target.key;
-  if (key && key.length > 0 && !plan.distinctKeys) {
+  if (key && key.length > 0 && !plan.distinctKeys && !plan.targetRefusesTwins) {
     const names = columnList(key.map((name) => ({ name })));
     const twice = await client.query(`select 1 from ${table} where ${only} group by ${names} having count(*) > 1 limit 1`);
     if (twice.rowCount) {

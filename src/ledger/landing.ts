@@ -25,3 +25,9 @@ export async function landInStaging(client: Connection, runKey: string, plan: Ru
   await client.query(`drop table if exists ${besideTable(runKey)}`);
   await createStagingOf(client, runKey, { ...plan, beside: null, unmarked: false }, options);
 }
+
+/** The target refused a row for its key: from here on a unit's rows are looked through for twins before they are loaded, this one's again. */
+export async function lookForTwins(client: Connection, runKey: string, transformUnit: string): Promise<void> {
+  await client.query(`update sluice.runs set plan = plan - 'targetRefusesTwins' where run_key = $1`, [runKey]);
+  await client.query('delete from sluice.transforms where run_key = $1 and unit = $2', [runKey, transformUnit]);
+}

@@ -28,6 +28,8 @@ export interface RunPlan {
   readonly loaded: readonly PlannedColumn[];
   /** No two extracted rows can have the same key of the target: nobody has to look. */
   readonly distinctKeys?: boolean;
+  /** The target refuses two rows with the same key: nobody has to look before it did. */
+  readonly targetRefusesTwins?: boolean;
   /** Nobody will ask staged rows for their partition and position: they are committed as a whole, and none of them can be unfit. */
   readonly unmarked?: boolean;
   /** The rows are built beside the target and swapped in; null where they go through staging. */

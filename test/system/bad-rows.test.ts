@@ -1,4 +1,5 @@
 /** Bad rows: each in quarantine with a reason, its column and its bytes as received; all the good ones are loaded. */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { Client } from '@temporalio/client';
@@ -90,6 +91,52 @@ describe('CSV', () => {
       url,
       'zipcodes',
       good.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]]))),
+    );
+  });
+
+  pipeline(
+    'twins',
+    `params: z.object({ file: z.string() }), source: ({ file }) => csv({ files: file }), tolerate: { quarantined: 20 },
+     target: postgres({ table: 'twins', mode: 'append', key: ['zip_code'] })`,
+  );
+
+  test('a target that refuses two rows with one key is asked first, and then the rows are looked through', async () => {
+    // Given a table with rows and a primary key
+    await query(
+      url,
+      `create table twins (zip_code text primary key, latitude text, longitude text, city text, state text, county text);
+       insert into twins values ('already', '', '', '', '', '')`,
+    );
+    const names = ['zip_code', 'latitude', 'longitude', 'city', 'state', 'county'];
+    const good = realRows('zipcodes.csv');
+    const [second, last] = [good[1], good.at(-1)].map((row) => (row ?? []).join(','));
+    const lines = good.map((row) => row.join(','));
+    const expected = await writeDirtyFile(file('twins.csv'), names.join(','), lines, [
+      dirt(`${second}`, 'zip_code', 'duplicate key in this run'),
+      dirt(`${second}!`, 'zip_code', 'duplicate key in this run'),
+    ]);
+
+    // When the file holds keys twice, they are in quarantine as they were, and all else is loaded
+    const summary = await run('twins', { file: 'twins.csv' });
+    expect(await quarantineOf(url, summary.runKey)).toEqual(expected);
+    const rows = [['already', '', '', '', '', ''], ...good];
+    await expectRows(
+      url,
+      'twins',
+      rows.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]]))),
+    );
+
+    // And when the key is the target's already, the run fails and says which
+    await writeFile(file('again.csv'), `${names.join(',')}\n${last}\n`);
+    const failure = await failureOf(await startRun(client, flow, 'twins', { file: 'again.csv' }));
+    expect(failure).toMatchObject({
+      type: 'DataRefused',
+      message: expect.stringMatching(/Key \(zip_code\).*already exists.*Nothing was changed/s),
+    });
+    await expectRows(
+      url,
+      'twins',
+      rows.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]]))),
     );
   });
 

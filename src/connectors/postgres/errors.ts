@@ -8,6 +8,8 @@ import { PermanentError, SluiceError, TransientError } from '../../errors.ts';
 /** Where it happened, for the message: `target postgres://host/db`. */
 export type Where = string;
 
+/** Two rows with the same values of a unique key. */
+export const UNIQUE_VIOLATION = '23505';
 /** The lock timeout is over. */
 export const LOCK_NOT_AVAILABLE = '55P03';
 

@@ -20,6 +20,8 @@ export interface TargetTable {
   /** Null where it does not exist. */
   readonly oid: string | null;
   readonly columns: readonly TargetColumn[];
+  /** It refuses a second row with the same values of the configured key, at once. */
+  readonly enforcesKey: boolean;
 }
 
 /**
@@ -34,7 +36,7 @@ export async function inspectTarget(database: Database, config: PostgresTargetCo
   );
   if (!found?.oid) {
     await requireCreatable(database, config);
-    return { exists: false, oid: null, columns: [] };
+    return { exists: false, oid: null, columns: [], enforcesKey: false };
   }
   if (found.kind !== 'r' && found.kind !== 'p') {
     throw new PermanentError('MissingTable', `${database.label}: "${config.table}" is not a table. Name a table to load.`);
@@ -54,7 +56,8 @@ export async function inspectTarget(database: Database, config: PostgresTargetCo
      from pg_attribute a where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped order by a.attnum`,
     [quoteTable(config.table)],
   );
-  if (config.mode === 'upsert' && config.key) await requireUniqueIndex(database, config.table, config.key);
+  const enforcesKey = config.key !== undefined && (await hasUniqueIndex(database, config.table, config.key));
+  if (config.mode === 'upsert' && config.key && !enforcesKey) throw missingUniqueIndex(database, config.table, config.key);
   return {
     exists: true,
     oid: found.oid,
@@ -66,6 +69,7 @@ export async function inspectTarget(database: Database, config: PostgresTargetCo
       generated: column.generated,
       enumLabels: column.labels,
     })),
+    enforcesKey,
   };
 }
 
@@ -113,7 +117,7 @@ async function requireCreatable(database: Database, config: PostgresTargetConfig
   }
 }
 
-async function requireUniqueIndex(database: Database, table: string, key: readonly string[]): Promise<void> {
+async function hasUniqueIndex(database: Database, table: string, key: readonly string[]): Promise<boolean> {
   const [row] = await database.query<{ found: boolean }>(
     `select exists (
        select 1 from pg_index i
@@ -124,8 +128,11 @@ async function requireUniqueIndex(database: Database, table: string, key: readon
      ) as found`,
     [quoteTable(table), key],
   );
-  if (row?.found) return;
-  throw new PermanentError(
+  return row?.found ?? false;
+}
+
+function missingUniqueIndex(database: Database, table: string, key: readonly string[]): PermanentError {
+  return new PermanentError(
     'MissingUniqueIndex',
     `${database.label}: table "${table}" has no unique index on exactly (${key.join(', ')}), the key of the upsert: two runs at once could insert a row twice. ` +
       `Run: CREATE UNIQUE INDEX ON ${quoteTable(table)} (${key.map(quoteName).join(', ')});`,
