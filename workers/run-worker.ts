@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { Dependencies } from '../src/activities/dependencies.ts';
 import { createActivities } from '../src/activities/index.ts';
+import { registerSearchAttributes } from '../src/client/search-attributes.ts';
 import { temporalSettings } from '../src/client/settings.ts';
 import { loadPipelines } from '../src/pipeline/modules.ts';
 import { createLogger } from '../src/telemetry/log.ts';
-import { registerSearchAttributes } from './search-attributes.ts';
 
 const BUNDLE = fileURLToPath(new URL('../workflows.bundle.js', import.meta.url));
 

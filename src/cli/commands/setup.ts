@@ -1,0 +1,91 @@
+/** `sluice setup`: makes a Temporal service and a target database ready. May be repeated, and by several at once. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Connection } from '@temporalio/client';
+import { registerSearchAttributes } from '../../client/search-attributes.ts';
+import { temporalSettings } from '../../client/settings.ts';
+import { Database, databaseLabel } from '../../connectors/postgres/database.ts';
+import { describeError, PermanentError, TransientError } from '../../errors.ts';
+import { migrateLedger } from '../../ledger/migrations.ts';
+import { type Session, STATE_FOLDER } from '../session.ts';
+
+export interface SetupOptions {
+  /** Days that Temporal keeps the history of runs that have ended. */
+  readonly retention: number;
+}
+
+/** gRPC's status codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
+const NOT_FOUND = 5;
+const ALREADY_EXISTS = 6;
+/** A server notices a new namespace at its next look, after some seconds. */
+const USABLE_MS = 60_000;
+
+export async function setupCommand(session: Session, { retention }: SetupOptions): Promise<void> {
+  const settings = await temporalSettings({ stateDir: STATE_FOLDER, env: session.env });
+  const { namespace, address } = settings;
+  const connection = await Connection.connect({ ...settings.connection, connectTimeout: '10s' }).catch((error: unknown) => {
+    throw new TransientError('TemporalUnreachable', `Temporal at ${address} does not answer: ${describeError(error)}.`, { cause: error });
+  });
+  const said: string[] = [];
+  let searchAttributes = false;
+  try {
+    const created = await createNamespace(connection, namespace, retention);
+    said.push(`namespace "${namespace}" ${created ? `created (histories are kept for ${retention} days)` : 'is there'}`);
+    await untilUsable(connection, namespace);
+    searchAttributes = await registerSearchAttributes(connection, namespace, (message) => session.output.note(message));
+    if (searchAttributes) said.push('search attributes are registered');
+  } finally {
+    await connection.close();
+  }
+  const target = await session.database();
+  if (target) {
+    const database = new Database('target', target.url, { max: 2 });
+    try {
+      await migrateLedger(database);
+      said.push(`the ledger in ${databaseLabel(target.url)} is up to date`);
+    } finally {
+      await database.close();
+    }
+  } else said.push('no target: SLUICE_DATABASE_URL is not set');
+  session.output.result(
+    { address, namespace, searchAttributes, database: target ? databaseLabel(target.url) : null },
+    `Temporal at ${address}: ${said.join('; ')}.`,
+  );
+}
+
+async function createNamespace(connection: Connection, namespace: string, retention: number): Promise<boolean> {
+  try {
+    await connection.workflowService.describeNamespace({ namespace });
+    return false;
+  } catch (error) {
+    if ((error as { code?: number }).code !== NOT_FOUND) throw failure(error, namespace);
+  }
+  try {
+    await connection.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: { seconds: (retention * 86_400) as never },
+    });
+    return true;
+  } catch (error) {
+    if ((error as { code?: number }).code === ALREADY_EXISTS) return false;
+    throw failure(error, namespace);
+  }
+}
+
+function failure(error: unknown, namespace: string): PermanentError {
+  return new PermanentError('NamespaceFailed', `The namespace "${namespace}" cannot be created: ${describeError(error)}.`, {
+    cause: error,
+  });
+}
+
+async function untilUsable(connection: Connection, namespace: string): Promise<void> {
+  const deadline = Date.now() + USABLE_MS;
+  for (;;) {
+    try {
+      await connection.workflowService.countWorkflowExecutions({ namespace });
+      return;
+    } catch (error) {
+      if ((error as { code?: number }).code !== NOT_FOUND || Date.now() > deadline) throw failure(error, namespace);
+    }
+    await delay(200);
+  }
+}

@@ -1,0 +1,214 @@
+/** A highly available cluster of processes on this machine, made of docker-compose.yml: up, down, and what state it is in. */
+import { access, mkdir, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { PermanentError } from '../errors.ts';
+import { lastLines, logPosition } from '../local/log-file.ts';
+import { endProcess, isAlive, signalProcess } from '../local/process-identity.ts';
+import { spawnServer } from '../local/server-process.ts';
+import { type ClusterRecord, clusterSecrets, type PartRecord, readCluster, type WantedCluster, writeCluster } from './cluster-file.ts';
+import type { ComposeService } from './compose-file.ts';
+import { holdPart, letPartGo } from './held.ts';
+import { chooseNetwork } from './network.ts';
+import { placeParts, wantedServices } from './parts.ts';
+import { postmasterOf } from './postmaster.ts';
+import { findPrograms, installPrograms, type MissingProgram } from './programs.ts';
+import { Supervisor, type Which } from './supervisor.ts';
+
+const SUPERVISE = fileURLToPath(new URL('./supervise.js', import.meta.url));
+/** The root of this package, from dist/src/cluster. */
+export const COMPOSE_FILE = fileURLToPath(new URL('../../../docker-compose.yml', import.meta.url));
+/** Something of every cluster listens here, at its first address. */
+const FIRST_PORT = 2379;
+
+export interface UpOptions {
+  /** Where everything of the cluster is. */
+  readonly folder: string;
+  readonly workers: number;
+  /** Folder of the pipelines. */
+  readonly pipelines: string;
+  /** Prometheus and Alertmanager too. */
+  readonly observability: boolean;
+  /** Installs what is missing. */
+  readonly install: boolean;
+  readonly env: NodeJS.ProcessEnv;
+  readonly onProgress: (message: string) => void;
+  readonly composeFile?: string;
+}
+
+/**
+ * Starts the cluster in the background and waits until all of it is well. What runs already stays as it is.
+ *
+ * @throws PermanentError `MissingPrograms` with the commands that bring them, `ClusterFailed` with the end of the log
+ */
+export async function clusterUp(options: UpOptions): Promise<ClusterRecord> {
+  const folder = resolve(options.folder);
+  await mkdir(folder, { recursive: true });
+  const wanted = await wantedCluster(folder, options);
+  const services = await wantedServices(folder, wanted);
+  await requirePrograms(services, options);
+  await access(wanted.pipelines).catch(() => {
+    throw new PermanentError(
+      'MissingPipelines',
+      `There is no folder ${wanted.pipelines}. Name the folder of your pipelines with --pipelines.`,
+    );
+  });
+
+  const before = await readCluster(folder);
+  if (before?.supervisor && isAlive(before.supervisor)) {
+    if (JSON.stringify(before.wanted) !== JSON.stringify(wanted)) {
+      throw new PermanentError('ClusterRuns', 'A cluster with other options runs in this folder. Stop it first: sluice cluster down.');
+    }
+  } else {
+    await rm(join(folder, 'held'), { recursive: true, force: true });
+    await writeCluster(folder, { wanted, supervisor: null, parts: before?.parts ?? {} });
+    const logFile = join(folder, 'logs', 'supervisor.log');
+    const logStart = await logPosition(logFile);
+    const started = await spawnServer({
+      name: 'the supervisor',
+      command: process.execPath,
+      args: [SUPERVISE, folder],
+      env: options.env,
+      logFile,
+    });
+    started.unref();
+    await untilUp(folder, services, options, async () => {
+      if (started.ended()) throw new PermanentError('ClusterFailed', `The supervisor ended:\n${await lastLines(logFile, 12, logStart)}`);
+    });
+  }
+  return (await readCluster(folder)) as ClusterRecord;
+}
+
+async function wantedCluster(
+  folder: string,
+  { composeFile = COMPOSE_FILE, observability, workers, pipelines }: UpOptions,
+): Promise<WantedCluster> {
+  const known = await readCluster(folder);
+  const network = known?.wanted.network ?? (await chooseNetwork(folder, FIRST_PORT));
+  return { composeFile, network, workers, profiles: observability ? ['observability'] : [], pipelines: resolve(pipelines) };
+}
+
+async function requirePrograms(services: readonly ComposeService[], { env, install, onProgress }: UpOptions): Promise<void> {
+  let { missing } = await findPrograms(services, env);
+  if (missing.length > 0 && install) {
+    await installPrograms(missing, env, onProgress);
+    ({ missing } = await findPrograms(services, env));
+  }
+  if (missing.length > 0) throw new PermanentError('MissingPrograms', missingText(missing));
+}
+
+function missingText(missing: readonly MissingProgram[]): string {
+  const lines = [...new Set(missing.map(({ program, install }) => `  ${program.padEnd(24)} ${install}`))];
+  return `Programs of the cluster are missing on this machine:\n${lines.join('\n')}\nInstall them, or let "sluice cluster up --install" do it.`;
+}
+
+const UP_MS = 180_000;
+
+async function untilUp(
+  folder: string,
+  services: readonly ComposeService[],
+  { onProgress }: UpOptions,
+  look: () => Promise<void>,
+): Promise<void> {
+  const deadline = Date.now() + UP_MS;
+  const told = new Set<string>();
+  for (;;) {
+    await look();
+    const parts = (await readCluster(folder))?.parts ?? {};
+    for (const { name } of services) {
+      const part = parts[name];
+      if (part?.state === 'failed')
+        throw new PermanentError(
+          'ClusterFailed',
+          `${name} failed:\n${part.problem ?? (await lastLines(join(folder, 'logs', `${name}.log`), 12))}`,
+        );
+      if (part && isWell(part) && !told.has(name)) {
+        told.add(name);
+        onProgress(`${name} is ${part.state}.`);
+      }
+    }
+    const late = services.filter(({ name }) => !told.has(name));
+    if (late.length === 0) return;
+    if (Date.now() > deadline) {
+      const [first] = late as [ComposeService];
+      const log = await lastLines(join(folder, 'logs', `${first.name}.log`), 12);
+      throw new PermanentError(
+        'ClusterFailed',
+        `After ${UP_MS / 1000} s these are not up: ${late.map(({ name }) => name).join(', ')}. The log of ${first.name} ends:\n${log}`,
+      );
+    }
+    await delay(100);
+  }
+}
+
+function isWell({ state }: PartRecord): boolean {
+  return state === 'up' || state === 'done' || state === 'held';
+}
+
+/** Stops everything; returns whether there was anything. Data and history are kept. */
+export async function clusterDown(folder: string, env: NodeJS.ProcessEnv, onProgress: (message: string) => void): Promise<boolean> {
+  const record = await readCluster(folder);
+  if (!record) return false;
+  if (record.supervisor && isAlive(record.supervisor)) {
+    await endProcess(record.supervisor, [{ signal: 'SIGTERM', waitMs: 180_000 }]);
+    return true;
+  }
+  // The supervisor is gone, and perhaps not all that it started.
+  if (!Object.values(record.parts).some(({ process }) => process !== null && isAlive(process))) return false;
+  const supervisor = await Supervisor.prepare({ folder: resolve(folder), wanted: record.wanted, env, onProgress });
+  await supervisor.stop();
+  return true;
+}
+
+/** @throws PermanentError `NoCluster`, `UnknownPart` */
+export async function requirePart(folder: string, name: string): Promise<{ record: ClusterRecord; part: PartRecord }> {
+  const record = await requireCluster(folder);
+  const part = record.parts[name];
+  if (!part) throw new PermanentError('UnknownPart', `There is no part "${name}". Parts: ${Object.keys(record.parts).join(', ')}.`);
+  return { record, part };
+}
+
+/** @throws PermanentError `NoCluster` */
+export async function requireCluster(folder: string): Promise<ClusterRecord> {
+  const record = await readCluster(folder);
+  if (!record) throw new PermanentError('NoCluster', 'There is no cluster in this folder. Start one: sluice cluster up.');
+  return record;
+}
+
+export interface KillOptions {
+  readonly signal: NodeJS.Signals;
+  readonly which: Which;
+  /** It is left down until `sluice cluster start`. */
+  readonly hold: boolean;
+}
+
+/** Signals the processes of a part; returns their ids. */
+export async function killPart(folder: string, name: string, { signal, which, hold }: KillOptions): Promise<number[]> {
+  const { record, part } = await requirePart(folder, name);
+  if (hold) await holdPart(folder, name);
+  const services = await wantedServices(folder, record.wanted);
+  const placed = placeParts(resolve(folder), record.wanted, services).find((each) => each.name === name);
+  const postmaster = which === 'main' || !placed ? null : await postmasterOf(placed);
+  const processes = [which === 'postgres' ? null : part.process, postmaster].filter((process) => process !== null);
+  return processes.filter((process) => signalProcess(process, signal)).map(({ pid }) => pid);
+}
+
+/** Lets the supervisor start a part that was held. */
+export async function startPart(folder: string, name: string): Promise<void> {
+  await requirePart(folder, name);
+  await letPartGo(folder, name);
+}
+
+/** What a client or a worker needs to use the cluster. */
+export async function clusterEnvironment(folder: string, record: ClusterRecord): Promise<Record<string, string>> {
+  const { SLUICE_DB_PASSWORD } = await clusterSecrets(folder);
+  const address = (name: string) => record.parts[name]?.address ?? '127.0.0.1';
+  const hosts = ['haproxy1', 'haproxy2'].map((name) => `${address(name)}:5432`).join(',');
+  return {
+    TEMPORAL_ADDRESS: `${address('haproxy1')}:7233`,
+    TEMPORAL_NAMESPACE: 'default',
+    TEMPORAL_UI_URL: `http://${address('temporal-ui')}:8080`,
+    SLUICE_DATABASE_URL: `postgres://sluice:${SLUICE_DB_PASSWORD}@${hosts}/sluice`,
+  };
+}

@@ -1,0 +1,39 @@
+/** One loopback address for each part: on Linux all of 127.0.0.0/8 is this machine, so that parts keep the ports that they have everywhere. */
+import { createHash } from 'node:crypto';
+import { createServer } from 'node:net';
+import { PermanentError } from '../errors.ts';
+
+/** Its first three numbers. */
+export type Network = string;
+
+const FIRST_HOST = 10;
+
+/** Addresses of the parts, in the order given. */
+export function addressesIn(network: Network, parts: readonly string[]): Map<string, string> {
+  return new Map(parts.map((part, nth) => [part, `${network}.${FIRST_HOST + nth}`]));
+}
+
+/**
+ * A network that nobody uses: always the same for a folder, where it is free.
+ * @param port that a part of every cluster listens on
+ * @throws PermanentError `NoLoopback`
+ */
+export async function chooseNetwork(folder: string, port: number): Promise<Network> {
+  const seed = createHash('sha256').update(folder).digest();
+  for (let nth = 0; nth < 100; nth += 1) {
+    const network = `127.${64 + (((seed[0] ?? 0) + nth) % 128)}.${seed[1] ?? 0}`;
+    if (await isFree(`${network}.${FIRST_HOST}`, port)) return network;
+  }
+  throw new PermanentError(
+    'NoLoopback',
+    `no loopback address such as 127.64.0.10 can be listened on at port ${port}. A cluster of processes needs Linux; elsewhere use docker-compose.yml.`,
+  );
+}
+
+function isFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,127 @@
+/** The services of docker-compose.yml as processes: command line, environment, files and folders of each. */
+import { chmod, chown, cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, sep } from 'node:path';
+import { choosePostgresAccount, type PostgresAccount, underAccount } from '../local/postgres-account.ts';
+import { clusterSecrets, type WantedCluster } from './cluster-file.ts';
+import { type ComposeService, readComposeFile } from './compose-file.ts';
+import { addressesIn } from './network.ts';
+import { type FoundProgram, hasProgram } from './programs.ts';
+import { type Rendering, render } from './rendering.ts';
+
+/** One process of a cluster. */
+export interface Part {
+  readonly name: string;
+  readonly service: ComposeService;
+  readonly address: string;
+  readonly logFile: string;
+  /** Its volumes, by the path that they have in a container. */
+  readonly volumes: ReadonlyMap<string, string>;
+}
+
+/** A part that can be started. */
+export interface PartCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** Folders of the configuration that is rendered; everything else is used where it is. */
+const RENDERED = 'deploy';
+
+/** The services that are wanted and can be processes, in the order of the file. */
+export async function wantedServices(folder: string, wanted: WantedCluster): Promise<ComposeService[]> {
+  const services = await readComposeFile(wanted.composeFile, await clusterSecrets(folder));
+  const chosen = services.filter(
+    (each) => hasProgram(each) && (each.profiles.length === 0 || each.profiles.some((profile) => wanted.profiles.includes(profile))),
+  );
+  return withWorkers(chosen, wanted.workers);
+}
+
+const WORKER = /^(.*worker)(\d+)$/;
+
+/** As many workers as are wanted: those of the file, in turn. */
+function withWorkers(services: readonly ComposeService[], count: number): ComposeService[] {
+  const workers = services.filter(({ name }) => WORKER.test(name));
+  const others = services.filter(({ name }) => !WORKER.test(name));
+  const made = Array.from({ length: workers.length === 0 ? 0 : count }, (_, nth) => {
+    const model = workers[nth % workers.length] as ComposeService;
+    return { ...model, name: model.name.replace(WORKER, (_all, kind: string) => `${kind}${nth + 1}`) };
+  });
+  return [...others, ...made];
+}
+
+/** Where the parts are. Parts that are wanted later do not move the others. */
+export function placeParts(folder: string, wanted: WantedCluster, services: readonly ComposeService[]): Part[] {
+  const addresses = addressesIn(
+    wanted.network,
+    services.map(({ name }) => name),
+  );
+  return services.map((service) => ({
+    name: service.name,
+    service,
+    address: addresses.get(service.name) as string,
+    logFile: join(folder, 'logs', `${service.name}.log`),
+    volumes: new Map(
+      service.mounts.flatMap(({ target, volume }) => (volume === null ? [] : [[target, join(folder, 'volumes', volume)] as const])),
+    ),
+  }));
+}
+
+export interface PrepareOptions {
+  readonly folder: string;
+  readonly pipelines: string;
+  readonly addresses: ReadonlyMap<string, string>;
+  readonly program: FoundProgram;
+  readonly env: NodeJS.ProcessEnv;
+  readonly onProgress: (message: string) => void;
+}
+
+/** Makes the folders of a part, and writes its configuration. */
+export async function preparePart(part: Part, options: PrepareOptions): Promise<PartCommand> {
+  const { folder, program, env } = options;
+  const account = program.unprivileged ? await accountOf(part, program, options) : { owner: null, wrapper: [] };
+  const paths = new Map<string, string>(part.volumes);
+  for (const { target, source } of part.service.mounts) {
+    if (source === null) continue;
+    const isRendered = source.split(sep).includes(RENDERED);
+    paths.set(target, isRendered ? join(folder, 'rendered', part.name, basename(source)) : options.pipelines);
+  }
+  const rendering: Rendering = { own: part.address, addresses: options.addresses, paths };
+  for (const { target, source } of part.service.mounts) {
+    if (source?.split(sep).includes(RENDERED)) await renderFiles(source, paths.get(target) as string, rendering);
+  }
+  await mkdir(dirname(part.logFile), { recursive: true });
+  const [command = '', ...args] = program.command.map((text) => render(text, rendering));
+  const started = underAccount(account, command, args);
+  const own = Object.fromEntries(Object.entries(part.service.environment).map(([name, value]) => [name, render(value, rendering)]));
+  return {
+    command: started.command,
+    args: started.args,
+    env: { PATH: [...program.path, env.PATH].join(':'), HOME: env.HOME, LANG: 'C.UTF-8', TZ: 'UTC', ...own },
+    ...started.ids,
+  };
+}
+
+async function accountOf(part: Part, program: FoundProgram, { folder, onProgress }: PrepareOptions): Promise<PostgresAccount> {
+  const [home = folder] = part.volumes.values();
+  await mkdir(home, { recursive: true });
+  for (const each of [folder, join(folder, 'volumes')]) await chmod(each, 0o755);
+  const account = await choosePostgresAccount([program.command[0] as string, home], join(home, 'data'), onProgress);
+  if (account.owner) await chown(home, account.owner.uid, account.owner.gid);
+  return account;
+}
+
+async function renderFiles(source: string, target: string, rendering: Rendering): Promise<void> {
+  const found = await stat(source);
+  if (found.isDirectory()) {
+    await rm(target, { recursive: true, force: true });
+    for (const name of await readdir(source)) await renderFiles(join(source, name), join(target, name), rendering);
+    return;
+  }
+  await mkdir(dirname(target), { recursive: true });
+  if (/\.(ya?ml|cfg|sh|env)$/.test(source)) await writeFile(target, render(await readFile(source, 'utf8'), rendering));
+  else await cp(source, target);
+  await chmod(target, found.mode & 0o755);
+}

@@ -1,0 +1,17 @@
+/** The PostgreSQL server that Patroni has started: a process of its own, which outlives Patroni. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { identify, type ProcessIdentity } from '../local/process-identity.ts';
+import type { Part } from './parts.ts';
+
+const HOME = '/var/lib/postgresql';
+
+/** Null where the part is no PostgreSQL node, or none runs in its folder. */
+export async function postmasterOf(part: Part): Promise<ProcessIdentity | null> {
+  const home = part.volumes.get(HOME);
+  if (home === undefined) return null;
+  const data = join(home, 'data');
+  // https://www.postgresql.org/docs/current/storage-file-layout.html: the process id, and then the folder of the data.
+  const [pid, folder] = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+  return pid && folder === data ? identify(Number(pid)) : null;
+}
