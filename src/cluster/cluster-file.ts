@@ -30,6 +30,8 @@ const wanted = z.object({
   profiles: z.array(z.string()),
   workers: z.int(),
   pipelines: z.string(),
+  /** Where the workers are: paths in pipelines begin here. */
+  cwd: z.string(),
 });
 
 const clusterRecord = z.object({ wanted, supervisor: identity.nullable(), parts: z.record(z.string(), part) });

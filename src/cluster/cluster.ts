@@ -86,7 +86,14 @@ async function wantedCluster(
 ): Promise<WantedCluster> {
   const known = await readCluster(folder);
   const network = known?.wanted.network ?? (await chooseNetwork(folder, FIRST_PORT));
-  return { composeFile, network, workers, profiles: observability ? ['observability'] : [], pipelines: resolve(pipelines) };
+  return {
+    composeFile,
+    network,
+    workers,
+    profiles: observability ? ['observability'] : [],
+    pipelines: resolve(pipelines),
+    cwd: process.cwd(),
+  };
 }
 
 async function requirePrograms(services: readonly ComposeService[], { env, install, onProgress }: UpOptions): Promise<void> {

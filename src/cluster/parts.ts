@@ -23,6 +23,7 @@ export interface PartCommand {
   readonly command: string;
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
   readonly uid?: number;
   readonly gid?: number;
 }
@@ -71,7 +72,7 @@ export function placeParts(folder: string, wanted: WantedCluster, services: read
 
 export interface PrepareOptions {
   readonly folder: string;
-  readonly pipelines: string;
+  readonly wanted: WantedCluster;
   readonly addresses: ReadonlyMap<string, string>;
   readonly program: FoundProgram;
   readonly env: NodeJS.ProcessEnv;
@@ -86,7 +87,7 @@ export async function preparePart(part: Part, options: PrepareOptions): Promise<
   for (const { target, source } of part.service.mounts) {
     if (source === null) continue;
     const isRendered = source.split(sep).includes(RENDERED);
-    paths.set(target, isRendered ? join(folder, 'rendered', part.name, basename(source)) : options.pipelines);
+    paths.set(target, isRendered ? join(folder, 'rendered', part.name, basename(source)) : options.wanted.pipelines);
   }
   const rendering: Rendering = { own: part.address, addresses: options.addresses, paths };
   for (const { target, source } of part.service.mounts) {
@@ -99,6 +100,8 @@ export async function preparePart(part: Part, options: PrepareOptions): Promise<
   return {
     command: started.command,
     args: started.args,
+    // What is a user's own runs where he is.
+    cwd: program.own ? options.wanted.cwd : '/',
     env: { PATH: [...program.path, env.PATH].join(':'), HOME: env.HOME, LANG: 'C.UTF-8', TZ: 'UTC', ...own },
     ...started.ids,
   };

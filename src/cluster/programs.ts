@@ -61,6 +61,8 @@ export interface FoundProgram {
   /** Folders that its PATH begins with. */
   readonly path: readonly string[];
   readonly unprivileged: boolean;
+  /** It is Sluice itself. */
+  readonly own: boolean;
 }
 
 export interface MissingProgram {
@@ -93,7 +95,12 @@ export async function findPrograms(
     }
     const own = 'own' in from ? [here, from.own] : [here];
     const rest = implied ? service.command : service.command[0] === name ? service.command.slice(1) : null;
-    found.set(service.name, { command: rest === null ? service.command : [...own, ...rest], path: folders, unprivileged });
+    found.set(service.name, {
+      command: rest === null ? service.command : [...own, ...rest],
+      path: folders,
+      unprivileged,
+      own: 'own' in from,
+    });
   }
   return { found, missing };
 }

@@ -72,7 +72,7 @@ export class Supervisor {
     for (const part of parts) {
       const program = found.get(part.name);
       if (!program) continue;
-      const command = await preparePart(part, { folder, pipelines: wanted.pipelines, addresses, program, env, onProgress });
+      const command = await preparePart(part, { folder, wanted, addresses, program, env, onProgress });
       const more = Object.entries(options.extraEnv ?? {}).find(([prefix]) => part.name.startsWith(prefix))?.[1];
       const before = known[part.name];
       const alive = before?.process && isAlive(before.process) ? before.process : null;

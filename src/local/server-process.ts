@@ -31,6 +31,8 @@ export interface ServerCommand {
   readonly env: NodeJS.ProcessEnv;
   /** Its output is appended here. */
   readonly logFile: string;
+  /** @default '/' */
+  readonly cwd?: string;
   readonly uid?: number;
   readonly gid?: number;
 }
@@ -46,7 +48,7 @@ export async function spawnServer(server: ServerCommand): Promise<SpawnedServer>
   try {
     const logStart = await logPosition(server.logFile);
     const child = spawn(server.command, server.args, {
-      cwd: '/',
+      cwd: server.cwd ?? '/',
       env: server.env,
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
