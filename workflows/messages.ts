@@ -31,3 +31,10 @@ export function runFailure(error: unknown, runKey: string | null): ApplicationFa
     details: [{ runKey }],
   });
 }
+
+/** The ledger does not know the run, though it was planned, or is gone itself. */
+export function isPlanLost(error: unknown): boolean {
+  const root = rootOf(error);
+  if (!(root instanceof ApplicationFailure)) return false;
+  return root.type === 'RunEnded' || (root.type === 'MissingTable' && root.message.includes('relation "sluice.'));
+}

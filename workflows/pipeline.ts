@@ -1,17 +1,19 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import { keyAfter } from '../src/contracts/names.ts';
 import type { PipelineInput, PlanSummary, RunSummary } from '../src/contracts/run.ts';
-import type { StageTotals } from '../src/contracts/stages.ts';
+import type { RunTotals, StageTotals } from '../src/contracts/stages.ts';
 import { countUncommitted, finishRun, planRun } from './activities.ts';
 import { extract } from './extract.ts';
 import { load } from './load.ts';
-import { runFailure } from './messages.ts';
+import { isPlanLost, runFailure } from './messages.ts';
 import { baseRunKey, partitionsLeft, partitionsStopped, passesUsedUp, requireInput, summarize } from './run-outcome.ts';
 import { RunStory } from './run-story.ts';
 import { transform } from './transform.ts';
 
 /** After so many rounds something other than crashes of the database must be wrong. */
 const PASSES = 50;
+/** So often a run begins again because the database has forgotten it. */
+const MOST_LOST = 10;
 
 /**
  * One run of a pipeline: plan, extract, transform, load, tell. What is transient is retried underneath; what fails for good ends
@@ -21,11 +23,12 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
   requireInput(input);
   const story = new RunStory(input);
   let plan: PlanSummary | null = null;
+  let key = baseRunKey(input);
   try {
-    for (;;) {
+    for (let lost = 0; ; ) {
       plan = await planRun.executeWithOptions({ summary: `plan ${input.pipeline}` }, [
         {
-          runKey: plan ? keyAfter(plan.run.key) : baseRunKey(input),
+          runKey: key,
           workflowId: story.workflowId,
           pipeline: input.pipeline,
           params: input.params ?? {},
@@ -33,18 +36,20 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
         },
       ]);
       story.planned(plan);
-      if ((await moveRows(story, plan, input)) === 'committed') break;
-      // Another run moved the watermark in the meantime: plan again from there.
-      await finishRun.executeWithOptions({ summary: 'put aside: another run was faster' }, [
-        { run: plan.run, outcome: 'superseded', reason: null },
-      ]);
+      try {
+        const totals = await moveRows(story, plan, input);
+        if (totals) {
+          story.ended('succeeded', '');
+          return summarize(story.workflowId, plan, totals);
+        }
+        // Another run moved the watermark in the meantime: plan again from there.
+        key = keyAfter(plan.run.key);
+      } catch (error) {
+        // A failover of the database has lost the run's plan: the ledger is the authority, and it begins again.
+        lost += 1;
+        if (!isPlanLost(error) || lost > MOST_LOST) throw error;
+      }
     }
-    const { run } = plan;
-    const totals = await CancellationScope.nonCancellable(() =>
-      finishRun.executeWithOptions({ summary: 'finish' }, [{ run, outcome: 'succeeded', reason: null }]),
-    );
-    story.ended('succeeded', '');
-    return summarize(story.workflowId, plan, totals);
   } catch (error) {
     const outcome = isCancellation(error) ? 'cancelled' : 'failed';
     const failure = runFailure(error, plan?.run.key ?? null);
@@ -59,8 +64,13 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
   }
 }
 
-/** Until all is in the target: what a crash of the database took from staging is extracted again. */
-async function moveRows(story: RunStory, plan: PlanSummary, input: PipelineInput): Promise<'committed' | 'superseded'> {
+/**
+ * Until all is in the target, and the ledger says so: what a crash of the database took from staging is extracted again, and so is what a failover
+ * took from the target.
+ *
+ * @returns null where another run was faster
+ */
+async function moveRows(story: RunStory, plan: PlanSummary, input: PipelineInput): Promise<RunTotals | null> {
   // What is committed at once is retried at once.
   const only = plan.commit === 'partition' ? (input.retry?.partitions ?? null) : null;
   for (let pass = 0; pass < PASSES; pass += 1) {
@@ -73,18 +83,35 @@ async function moveRows(story: RunStory, plan: PlanSummary, input: PipelineInput
     if (plan.commit === 'run' && incomplete(stages)) continue;
 
     stages.push(await story.stage('load', load, { plan, only }));
-    if (stages.some((stage) => stage.superseded)) return 'superseded';
+    if (stages.some((stage) => stage.superseded)) {
+      await finishRun.executeWithOptions({ summary: 'put aside: another run was faster' }, [
+        { run: plan.run, outcome: 'superseded', reason: null },
+      ]);
+      return null;
+    }
     if (plan.commit === 'run' && incomplete(stages)) continue;
 
-    if (plan.commit === 'run') return 'committed';
-    const left = await countUncommitted.executeWithOptions({ summary: 'partitions left' }, [{ run: plan.run, names: only }]);
-    if (left > stopped(stages)) continue;
-    if (stopped(stages) > 0) throw partitionsStopped(plan, stages);
-    const others = only ? await countUncommitted.executeWithOptions({ summary: 'partitions left' }, [{ run: plan.run, names: null }]) : 0;
-    if (others > 0) throw partitionsLeft(plan, others);
-    return 'committed';
+    if (plan.commit === 'partition' && !(await allCommitted(plan, stages, only))) continue;
+    const { run } = plan;
+    const totals = await CancellationScope.nonCancellable(() =>
+      finishRun.executeWithOptions({ summary: 'finish' }, [{ run, outcome: 'succeeded', reason: null }]),
+    );
+    if (!totals.missing) return totals;
   }
   throw passesUsedUp(PASSES);
+}
+
+/**
+ * False where a crash of the database has emptied the staging of a partition.
+ * @throws ApplicationFailure where partitions have stopped, or only some were asked for
+ */
+async function allCommitted(plan: PlanSummary, stages: readonly StageTotals[], only: readonly string[] | null): Promise<boolean> {
+  const left = await countUncommitted.executeWithOptions({ summary: 'partitions left' }, [{ run: plan.run, names: only }]);
+  if (left > stopped(stages)) return false;
+  if (stopped(stages) > 0) throw partitionsStopped(plan, stages);
+  const others = only ? await countUncommitted.executeWithOptions({ summary: 'partitions left' }, [{ run: plan.run, names: null }]) : 0;
+  if (others > 0) throw partitionsLeft(plan, others);
+  return true;
 }
 
 function incomplete(stages: readonly StageTotals[]): boolean {

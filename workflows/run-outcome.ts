@@ -33,6 +33,7 @@ export function summarize(workflowId: string, plan: PlanSummary, totals: RunTota
     chunks: totals.chunks,
     unchanged: totals.rowsChanged === 0,
     target: totals.target,
+    replicated: totals.replicated ?? null,
     watermark: totals.watermark,
   };
 }

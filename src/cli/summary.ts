@@ -23,6 +23,8 @@ export interface SummaryJson {
   readonly unchanged: boolean;
   readonly quarantine: readonly QuarantineReason[];
   readonly target: string;
+  /** A synchronous standby of the target's server has acknowledged it; null where none has, and the pipeline ignores that. */
+  readonly replicated: RunSummary['replicated'];
   readonly watermark: RunSummary['watermark'];
 }
 
@@ -53,6 +55,7 @@ export function summaryJson(summary: RunSummary, facts: { seconds: number; webUi
     unchanged: summary.unchanged,
     quarantine: summary.quarantine,
     target: summary.target,
+    replicated: summary.replicated,
     watermark: summary.watermark,
   };
 }
@@ -71,6 +74,7 @@ export function summaryText(summary: SummaryJson): string {
     ['quarantine', quarantineText(summary)],
     ['time', `${duration(summary.seconds)}, ${rate(summary.rowsPerSecond).replace('/s', ' rows/s')}`],
   ];
+  if (summary.replicated === false) lines.push(['unreplicated', 'no synchronous standby had it when the run ended']);
   if (summary.webUi) lines.push(['Web UI', summary.webUi]);
   if (summary.database) lines.push(['database', /@/.test(summary.database) ? `psql '${summary.database}'` : summary.database]);
   return [`${summary.run}: ${summary.status}`, ...lines.map(([name, text]) => `  ${name.padEnd(10)}  ${text}`)].join('\n');

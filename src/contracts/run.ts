@@ -131,6 +131,8 @@ export interface RunSummary {
   /** The target was already as this run would have made it; nothing was written. */
   readonly unchanged: boolean;
   readonly target: string;
+  /** A synchronous standby of the target's server has acknowledged it; null where none has, and the pipeline ignores that. */
+  readonly replicated: boolean | null;
   /** Where the next incremental run starts; null for pipelines that are not incremental. */
   readonly watermark: Json;
 }

@@ -72,6 +72,10 @@ export interface RunTotals extends Counts {
   readonly quarantine: readonly QuarantineReason[];
   readonly target: string;
   readonly watermark: Json;
+  /** A synchronous standby has what was committed; null where none has, and the pipeline ignores that. */
+  readonly replicated?: boolean | null;
+  /** Units that the ledger does not have, though they were said to be committed: a failover of the database has lost them. The run goes on. */
+  readonly missing?: number;
 }
 
 /** Input of a stage's workflow, and what it hands itself when it continues as new. */

@@ -135,6 +135,10 @@ const MIGRATIONS: readonly string[] = [
   comment on table sluice.chunks_in_staging is 'Unlogged as staging is: a crash of the server empties both.';
   comment on table sluice.chunks_beside is 'Logged as the tables are that first loads build beside their targets.';
   `,
+  // 3: when the end of a run was acknowledged by the synchronous standby.
+  `
+  alter table sluice.runs add column acknowledged_at timestamptz;
+  `,
 ];
 
 /** Whether a run has ever been planned in this database. */

@@ -15,8 +15,12 @@ export interface Pair {
   readonly standby: PostgresServer;
   /** Of both, as a user writes it. */
   url(attributes?: string): string;
-  /** Makes the standby a primary. */
+  /** Makes the standby a primary, once it takes writes. */
   promote(): Promise<void>;
+  /** Resolves when the standby has replayed all that was written. */
+  caughtUp(): Promise<void>;
+  /** From now on nothing reaches the standby, and nobody notices. */
+  cutOff(): Promise<void>;
 }
 
 export async function startPair(settings: Record<string, string> = {}): Promise<Pair> {
@@ -42,6 +46,7 @@ export async function startPair(settings: Record<string, string> = {}): Promise<
   const standby = await startPostgresServer({ ...other, settings: { ...settings, primary_conninfo: upstream } });
   cleanups.push(() => standby.stop('immediate'));
   await until('the standby streams', async () => (await query(primary.url, 'select from pg_stat_replication')).length > 0);
+  let receiver = 0;
   return {
     primary,
     standby,
@@ -50,7 +55,25 @@ export async function startPair(settings: Record<string, string> = {}): Promise<
       return attributes ? `${both}?target_session_attrs=${attributes}` : both;
     },
     promote: async () => {
-      await query(standby.url, 'select pg_promote()');
+      if (receiver > 0) process.kill(receiver, 'SIGKILL'); // what waits in its socket is lost; the standby starts again
+      await until('the standby is promoted', async () => {
+        const promoted = await query(standby.url, 'select pg_promote()').catch(() => null);
+        return promoted !== null;
+      });
+    },
+    caughtUp: async () => {
+      await until('the standby has all that was written', async () => {
+        const [row] = await query<{ behind: boolean }>(
+          primary.url,
+          'select bool_or(replay_lsn is distinct from pg_current_wal_lsn()) as behind from pg_stat_replication',
+        );
+        return row?.behind === false;
+      });
+    },
+    cutOff: async () => {
+      const [row] = await query<{ pid: number }>(standby.url, `select pid from pg_stat_activity where backend_type = 'walreceiver'`);
+      receiver = row?.pid ?? 0;
+      process.kill(receiver, 'SIGSTOP');
     },
   };
 }

@@ -3,9 +3,8 @@ import { Database } from '../../src/connectors/postgres/database.ts';
 import { contentOf } from '../helpers/checksum.ts';
 import { resultOf, startRun } from '../helpers/runs.ts';
 import { seedFlights } from '../helpers/seed.ts';
-import { query, temporalClient } from '../helpers/servers.ts';
+import { temporalClient } from '../helpers/servers.ts';
 import { type Pair, startPair } from '../helpers/standby.ts';
-import { until } from '../helpers/wait.ts';
 import { project, startWorker, stoppedBy } from '../helpers/workers.ts';
 
 jest.setTimeout(120_000);
@@ -70,13 +69,7 @@ test('the primary is killed in the middle of a run, its standby is promoted: the
   const client = await temporalClient();
   const runs = [await startRun(client, flow, 'copy_auto'), await startRun(client, flow, 'copy_never')];
   await stoppedBy(flow, 'chunk:after-commit@20=stop', [worker]);
-  await until('the standby has all that was written', async () => {
-    const [row] = await query<{ behind: boolean }>(
-      primary.url,
-      'select bool_or(replay_lsn < pg_current_wal_lsn()) as behind from pg_stat_replication',
-    );
-    return row?.behind === false;
-  });
+  await pair.caughtUp();
   await primary.kill();
   await pair.promote();
   worker.kill('SIGCONT');

@@ -197,6 +197,7 @@ describe('goes through staging, and leaves the table what it is,', () => {
         mode: 'upsert',
         scope: 'table',
         key: ['id'],
+        replicated: 'ignore',
         swap: 'auto',
       };
       const found = await database.transaction(async (connection) => whyNotSwapped(connection, config, await oidOf(url)));

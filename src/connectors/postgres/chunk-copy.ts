@@ -1,7 +1,7 @@
 /** A chunk as the bytes of a COPY, untouched, or with the row schema's checks made on the way. */
 import { PermanentError } from '../../errors.ts';
 import { NeedsRecords } from '../needs-records.ts';
-import type { ChunkEnd, CopyChunk, CopyRequest, RejectedRow } from '../source.ts';
+import type { ChunkEnd, ChunkRequest, CopyChunk, CopyRequest, RejectedRow } from '../source.ts';
 import { type BinaryChecks, planBinaryChecks } from './binary-checks.ts';
 import { checkBinaryRows } from './binary-rows.ts';
 import type { PostgresSourceConfig } from './config.ts';
@@ -10,6 +10,7 @@ import { findChunk, nextPosition, readPosition, toJson } from './key-ranges.ts';
 import type { NextChunks } from './next-chunk.ts';
 import { ReadTransaction } from './read-transaction.ts';
 import { columnOf, type Relation, readRelation, requireReadable } from './relation.ts';
+import type { SourceWatch } from './source-watch.ts';
 import { binaryFit } from './types.ts';
 
 /** What is needed to open a source's transactions. */
@@ -19,6 +20,8 @@ export interface Opening {
   /** Table to lock before the snapshot; null for none. */
   readonly lock: () => Promise<string | null>;
   readonly next: NextChunks;
+  /** What the plan and the chunks before have seen of the source. */
+  readonly watch: (request: Pick<ChunkRequest, 'partition' | 'position'>) => SourceWatch;
 }
 
 /**
@@ -32,7 +35,8 @@ export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
   async function* bytes(): AsyncGenerator<Buffer, void, void> {
     const { database, config } = opening;
     const known = await opening.next.take(request);
-    const transaction = await ReadTransaction.begin(database, { signal: request.signal, lock: await opening.lock() });
+    const watch = opening.watch(request);
+    const transaction = await ReadTransaction.begin(database, { signal: request.signal, lock: await opening.lock(), watch });
     try {
       const relation = await readRelation(transaction, database, config);
       const names = request.columns.map((column) => column.name);
@@ -50,7 +54,12 @@ export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
       else yield* pieces;
       await transaction.commit();
       const rowsRead = transaction.rowsCopied;
-      end = { position: toJson(nextPosition(start, range, rowsRead, bytesRead)), last: range.last, rowsRead, rejected };
+      end = {
+        position: toJson({ ...nextPosition(start, range, rowsRead, bytesRead), seen: watch.seen }),
+        last: range.last,
+        rowsRead,
+        rejected,
+      };
     } finally {
       transaction.abandon();
     }

@@ -21,7 +21,8 @@ export function recordChunk(opening: Opening, request: ChunkRequest): RecordChun
   async function* batches(): AsyncGenerator<readonly SourceRecord[], void, void> {
     const { database, config } = opening;
     const known = await opening.next.take(request);
-    const transaction = await ReadTransaction.begin(database, { signal: request.signal, lock: await opening.lock() });
+    const watch = opening.watch(request);
+    const transaction = await ReadTransaction.begin(database, { signal: request.signal, lock: await opening.lock(), watch });
     try {
       const relation = await readRelation(transaction, database, config);
       await requireReadable(transaction, relation, config, request.columns, database.label);
@@ -49,7 +50,7 @@ export function recordChunk(opening: Opening, request: ChunkRequest): RecordChun
       lines.requireComplete();
       if (batch.length > 0) yield batch;
       await transaction.commit();
-      end = { position: toJson(nextPosition(start, range, rows, bytes)), last: range.last };
+      end = { position: toJson({ ...nextPosition(start, range, rows, bytes), seen: watch.seen }), last: range.last };
     } finally {
       transaction.abandon();
     }

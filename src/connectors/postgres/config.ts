@@ -21,6 +21,11 @@ export const postgresSourceConfig = z
       .min(1)
       .optional()
       .describe('Columns of a unique, not null key to read in order. Default: the primary key of the table.'),
+    maxLag: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('How far behind a standby may be that is read, as `10 seconds`. Default: any, as long as it has what the plan has seen.'),
   })
   .refine((config) => (config.table === undefined) !== (config.query === undefined), {
     message: 'a PostgreSQL source has either a table or a query',
@@ -44,6 +49,13 @@ export const postgresTargetConfig = z
       .min(1)
       .optional()
       .describe('Columns of the key. An upsert needs a unique index on exactly these; Sluice creates it with the table.'),
+    replicated: z
+      .enum(['ignore', 'report', 'wait'])
+      .default('ignore')
+      .describe(
+        'Where no synchronous standby acknowledges what was committed. ignore: nothing is said. report: the run succeeds as "unreplicated". ' +
+          'wait: it succeeds once a standby has it.',
+      ),
     swap: z
       .enum(['auto', 'never'])
       .default('auto')

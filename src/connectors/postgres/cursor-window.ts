@@ -12,6 +12,7 @@ import type { PostgresSourceConfig } from './config.ts';
 import { type Database, quoteName, quoteText } from './database.ts';
 import { type ReadTransaction, reading } from './read-transaction.ts';
 import { columnOf, type Relation, readRelation, requireReadable } from './relation.ts';
+import type { SourceWatch } from './source-watch.ts';
 import { baseType } from './types.ts';
 
 export interface WindowRequest {
@@ -21,6 +22,8 @@ export interface WindowRequest {
   readonly low: readonly string[] | null;
   /** An interval for a cursor in time (`5 minutes`), a number for an integer cursor; null to look at the open transactions. */
   readonly lag: string | null;
+  /** No session goes back behind another. */
+  readonly watch?: SourceWatch | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -32,9 +35,9 @@ const INTEGERS = new Set(['int2', 'int4', 'int8', 'numeric']);
  * TransientError `OpenTransactions` where those that stand in the way do not end
  */
 export async function nextWindow(database: Database, request: WindowRequest): Promise<CursorWindow> {
-  const { config, cursor, key, low, signal } = request;
+  const { config, cursor, key, low, signal, watch } = request;
   const where = database.label;
-  const relation = await reading(database, { signal, lock: null }, async (transaction) => {
+  const relation = await reading(database, { signal, lock: null, watch }, async (transaction) => {
     const found = await readRelation(transaction, database, config);
     await requireReadable(transaction, found, config, [cursor, ...key], where);
     return found;
@@ -50,7 +53,7 @@ export async function nextWindow(database: Database, request: WindowRequest): Pr
     );
   }
   // A new snapshot: it sees all that the transactions have done whose end was waited for.
-  const high = await reading(database, { signal, lock: relation.lock }, (transaction) =>
+  const high = await reading(database, { signal, lock: relation.lock, watch }, (transaction) =>
     lastRow(transaction, relation, request, below, where),
   );
   return { cursor, key, low, high };
@@ -152,10 +155,10 @@ function horizonCondition(relation: Relation, cursor: string, horizon: string, z
  * CONCURRENTLY waits; snapshots alone do not do, since drawing a value needs no transaction id.
  */
 async function integerHorizon(database: Database, request: WindowRequest, relation: Relation): Promise<string> {
-  const { cursor, lag, signal } = request;
+  const { cursor, lag, signal, watch } = request;
   const where = database.label;
   const column = quoteName(cursor);
-  const [largest] = await reading(database, { signal, lock: relation.lock }, (transaction) =>
+  const [largest] = await reading(database, { signal, lock: relation.lock, watch }, (transaction) =>
     transaction.query<{ value: string | null; standby: boolean }>(
       `select max(${column})::text as value, pg_is_in_recovery() as standby from ${relation.from}
        where ${request.low ? `${column} >= ${literal(relation, cursor, request.low[0] ?? '', where)}` : `${column} is not null`}`,

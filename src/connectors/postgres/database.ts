@@ -3,7 +3,7 @@ import pg from 'pg';
 import { PermanentError } from '../../errors.ts';
 import { type ConnectionUrl, parseConnectionUrl } from './connection-url.ts';
 import { classifyPostgres, isDatabaseProblem } from './errors.ts';
-import { Servers } from './servers.ts';
+import { Servers, type Unfit } from './servers.ts';
 
 /** A connection inside a transaction, or from the pool. */
 export type Connection = pg.PoolClient;
@@ -48,9 +48,12 @@ export class Database {
     });
   }
 
-  /** Takes a connection. The caller releases it, with the error if it broke. */
-  async connect(): Promise<Connection> {
-    const client = await this.#servers.connect();
+  /**
+   * Takes a connection. The caller releases it, with the error if it broke.
+   * @param unfit asked of each server that could be taken: why it will not do now, or null
+   */
+  async connect(unfit?: Unfit): Promise<Connection> {
+    const client = await this.#servers.connect(unfit);
     // A connection that breaks while nothing is asked of it must not end the process.
     if (client.listenerCount('error') === 0) client.on('error', () => {});
     return client;

@@ -8,6 +8,7 @@ import { all, compare, type OrderValues, orderColumns, partitionCondition } from
 import { quoteName } from './database.ts';
 import type { ReadTransaction } from './read-transaction.ts';
 import type { Relation } from './relation.ts';
+import type { SeenPosition } from './source-watch.ts';
 
 /** The source's part of a chunk record. */
 export interface ChunkPosition {
@@ -17,6 +18,8 @@ export interface ChunkPosition {
   readonly rows: number;
   /** Bytes of a row, as measured in the last chunk that had any. */
   readonly rowBytes: number | null;
+  /** How far the source was when it was read. */
+  readonly seen?: SeenPosition | null;
 }
 
 /** What of a request decides where its chunk ends. */
@@ -88,8 +91,8 @@ function restOf(relation: Relation, request: Bounds, where: string): string {
   return after && order.length > 0 ? all([inside, compare(relation, order, '>', after, where)]) : inside;
 }
 
-export function toJson({ after, rows, rowBytes }: ChunkPosition): Json {
-  return { after: after ? [...after] : null, rows, rowBytes };
+export function toJson({ after, rows, rowBytes, seen }: ChunkPosition): Json {
+  return { after: after ? [...after] : null, rows, rowBytes, ...(seen ? { seen: { ...seen } } : {}) };
 }
 
 function chunkRows(request: Bounds, rowBytes: number | null): number {

@@ -7,6 +7,7 @@ import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
 import { joined } from '../../validation/joined.ts';
 import { type Connection, type Database, quoteTable } from './database.ts';
 import { classifyPostgres } from './errors.ts';
+import type { SourceWatch } from './source-watch.ts';
 
 export interface ReadOptions {
   readonly signal: AbortSignal;
@@ -15,6 +16,8 @@ export interface ReadOptions {
    * https://www.postgresql.org/docs/current/mvcc-caveats.html
    */
   readonly lock: string | null;
+  /** What the server must have. */
+  readonly watch?: SourceWatch | undefined;
 }
 
 /** Text means the same whatever the defaults of the role and the database are. */
@@ -51,7 +54,8 @@ export class ReadTransaction {
 
   static async begin(database: Database, options: ReadOptions): Promise<ReadTransaction> {
     options.signal.throwIfAborted();
-    const client = await database.connect();
+    const { watch } = options;
+    const client = await database.connect(watch && ((session) => watch.unfit(session)));
     const transaction = new ReadTransaction(client, database.label, options.signal);
     if (options.signal.aborted) transaction.abandon();
     const lock = options.lock === null ? '' : `lock table ${quoteTable(options.lock)} in access share mode; `;

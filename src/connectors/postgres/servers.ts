@@ -3,7 +3,7 @@
  * beginning with the one that was it last: after a failover that is another one.
  */
 import pg from 'pg';
-import { TransientError } from '../../errors.ts';
+import { PermanentError, TransientError } from '../../errors.ts';
 import type { ConnectionUrl, ServerAddress, SessionAttributes } from './connection-url.ts';
 import { classifyPostgres } from './errors.ts';
 
@@ -31,10 +31,11 @@ export class Servers {
   }
 
   /**
+   * @param unfit asked of each server that is of the right kind
    * @throws SluiceError what the only server, or the last of several, answered
    * @throws TransientError `NoSuitableServer` where servers answer, but none of them is what is wanted
    */
-  async connect(): Promise<pg.PoolClient> {
+  async connect(unfit?: Unfit): Promise<pg.PoolClient> {
     const { attributes } = this.#url;
     // As libpq: a standby is taken if there is one, else whatever is there.
     const rounds: SessionAttributes[] = attributes === 'prefer-standby' ? ['standby', 'any'] : [attributes];
@@ -45,7 +46,7 @@ export class Servers {
         const server = this.#servers[nth] as Server;
         try {
           const client = await server.pool.connect();
-          const isnt = await mismatch(client, wanted);
+          const isnt = await whyNot(client, wanted, unfit);
           if (isnt === null) {
             this.#last = nth;
             return client;
@@ -53,7 +54,8 @@ export class Servers {
           client.release();
           refused.push(`${server.name} is ${isnt}`);
         } catch (error) {
-          failure = error;
+          // What is permanent is not hidden by another server that is down.
+          if (!(failure instanceof PermanentError)) failure = error;
           refused.push(`${server.name}: ${error instanceof Error ? error.message : String(error)}`);
         }
       }
@@ -80,25 +82,32 @@ export class Servers {
 
 const nameOf = ({ host, port }: ServerAddress): string => `${host}:${port}`;
 
+/** Why a server that is of the right kind will not do now; null where it does. */
+export type Unfit = (client: pg.PoolClient) => Promise<string | null>;
+
+async function whyNot(client: pg.PoolClient, wanted: SessionAttributes, unfit?: Unfit): Promise<string | null> {
+  try {
+    return (await mismatch(client, wanted)) ?? (await unfit?.(client)) ?? null;
+  } catch (error) {
+    client.release(true);
+    throw error;
+  }
+}
+
 const checked = new WeakMap<pg.PoolClient, SessionAttributes>();
 
 /** What the server is instead; null where it is what is wanted. A session's server is asked once: what changes its role ends its sessions. */
 async function mismatch(client: pg.PoolClient, wanted: SessionAttributes): Promise<string | null> {
   if (wanted === 'any' || checked.get(client) === wanted) return null;
-  try {
-    const { rows } = await client.query<{ standby: boolean; readonly: boolean }>(
-      `select pg_is_in_recovery() as standby, current_setting('transaction_read_only')::bool as readonly`,
-    );
-    const standby = rows[0]?.standby ?? false;
-    const readonly = standby || (rows[0]?.readonly ?? false);
-    const fits = { primary: !standby, standby, 'read-write': !readonly, 'read-only': readonly, 'prefer-standby': true }[wanted];
-    if (!fits) return standby ? 'a standby' : readonly ? 'read-only' : 'a primary';
-    checked.set(client, wanted);
-    return null;
-  } catch (error) {
-    client.release(true);
-    throw error;
-  }
+  const { rows } = await client.query<{ standby: boolean; readonly: boolean }>(
+    `select pg_is_in_recovery() as standby, current_setting('transaction_read_only')::bool as readonly`,
+  );
+  const standby = rows[0]?.standby ?? false;
+  const readonly = standby || (rows[0]?.readonly ?? false);
+  const fits = { primary: !standby, standby, 'read-write': !readonly, 'read-only': readonly, 'prefer-standby': true }[wanted];
+  if (!fits) return standby ? 'a standby' : readonly ? 'read-only' : 'a primary';
+  checked.set(client, wanted);
+  return null;
 }
 
 function describe(attributes: SessionAttributes): string {

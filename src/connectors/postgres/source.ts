@@ -1,4 +1,6 @@
 /** PostgreSQL as a source: a table, a view or a query. */
+
+import type { Json } from '../../contracts/run.ts';
 import type { OpenRows } from '../comparable-rows.ts';
 import { NeedsRecords } from '../needs-records.ts';
 import type {
@@ -24,11 +26,13 @@ import { orderColumns } from './conditions.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { nextWindow } from './cursor-window.ts';
 import { Database, databaseLabel, databaseUrl, quoteTable } from './database.ts';
+import { readPosition } from './key-ranges.ts';
 import { NextChunks } from './next-chunk.ts';
 import { openSourceRows } from './open-rows.ts';
 import { planPartitions } from './partitions.ts';
 import { ReadTransaction, reading } from './read-transaction.ts';
 import { columnOf, type Relation, readRelation, requireReadable } from './relation.ts';
+import { type SeenPosition, SourceWatch } from './source-watch.ts';
 import { sourceTotals } from './totals.ts';
 import { binaryFit } from './types.ts';
 
@@ -51,12 +55,19 @@ class PostgresSource implements Source {
   /** What is locked before a snapshot is taken, once it is known. */
   #lock: string | null | undefined;
   readonly #opening: Opening;
+  /** Of the sessions in which a run is planned: none goes back behind another. */
+  readonly #planWatch: SourceWatch;
 
   constructor(config: PostgresSourceConfig, url: string) {
     this.#config = config;
     this.#database = new Database('source', url);
     this.#label = `${databaseLabel(url)} ${config.table === undefined ? 'query' : `table ${config.table}`}`;
-    this.#opening = { database: this.#database, config, lock: () => this.#tableToLock(), next: new NextChunks(this.#database) };
+    const maxLag = config.maxLag ?? null;
+    this.#planWatch = new SourceWatch(maxLag);
+    this.#opening = {
+      ...{ database: this.#database, config, lock: () => this.#tableToLock(), next: new NextChunks(this.#database) },
+      watch: ({ partition, position }) => new SourceWatch(maxLag, seenByPlan(partition), readPosition(position).seen),
+    };
   }
 
   async describe(signal: AbortSignal): Promise<SourceDescription> {
@@ -74,12 +85,13 @@ class PostgresSource implements Source {
   async *plan(request: PlanRequest): AsyncGenerator<PlannedPartition, void, void> {
     const { partitioning, window, signal } = request;
     const where = this.#database.label;
-    const transaction = await ReadTransaction.begin(this.#database, { signal, lock: await this.#tableToLock() });
+    const transaction = await ReadTransaction.begin(this.#database, { signal, lock: await this.#tableToLock(), watch: this.#planWatch });
     try {
       const relation = await readRelation(transaction, this.#database, this.#config);
       const by = 'column' in partitioning ? [partitioning.column] : [];
       await requireReadable(transaction, relation, this.#config, [...request.columns, ...by, ...orderColumns(relation, window)], where);
-      yield* planPartitions(transaction, { relation, partitioning, window, where });
+      const bounds = { seen: this.#planWatch.seen } as unknown as Json;
+      for await (const partition of planPartitions(transaction, { relation, partitioning, window, where })) yield { ...partition, bounds };
       await transaction.commit();
     } finally {
       transaction.abandon();
@@ -136,7 +148,7 @@ class PostgresSource implements Source {
     lag: string | null,
     signal: AbortSignal,
   ): Promise<CursorWindow> {
-    return await nextWindow(this.#database, { config: this.#config, cursor, key, low, lag, signal });
+    return await nextWindow(this.#database, { config: this.#config, cursor, key, low, lag, signal, watch: this.#planWatch });
   }
 
   async close(): Promise<void> {
@@ -144,7 +156,7 @@ class PostgresSource implements Source {
   }
 
   async #relation(signal: AbortSignal): Promise<Relation> {
-    const relation = await reading(this.#database, { signal, lock: null }, (transaction) =>
+    const relation = await reading(this.#database, { signal, lock: null, watch: this.#planWatch }, (transaction) =>
       readRelation(transaction, this.#database, this.#config),
     );
     this.#lock = relation.lock;
@@ -155,4 +167,8 @@ class PostgresSource implements Source {
     if (this.#lock === undefined) await this.#relation(new AbortController().signal);
     return this.#lock ?? null;
   }
+}
+
+function seenByPlan({ bounds }: PlannedPartition): SeenPosition | null {
+  return (bounds as { readonly seen?: SeenPosition } | null)?.seen ?? null;
 }

@@ -15,6 +15,7 @@ const summary: RunSummary = {
   chunks: 36,
   unchanged: false,
   target: 'target postgres://127.0.0.1/sluice table flights',
+  replicated: null,
   watermark: null,
 };
 const facts = { seconds: 7.5, webUi: 'http://ui/run', database: 'postgresql://postgres:secret@127.0.0.1/sluice' };
