@@ -199,6 +199,13 @@ export class Supervisor {
     else await this.#launch(each);
   }
 
+  /** Stops a part in good order, and starts it again. */
+  async restart(name: string): Promise<void> {
+    this.hold(name);
+    await this.stopPart(name);
+    await this.release(name);
+  }
+
   /** Waits until a part is well. */
   async untilUp(name: string): Promise<void> {
     await this.#until(name, 'service_healthy');

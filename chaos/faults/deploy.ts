@@ -1,0 +1,65 @@
+/** New code of the workflows is rolled out while runs are in the middle of the old. */
+import { execFile } from 'node:child_process';
+import { cp, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { startWorkerPool } from '../../workers/pool.ts';
+import { ROOT, type Scene } from '../scene.ts';
+import type { Broken, Fault } from './fault.ts';
+
+const run = promisify(execFile);
+
+/** Where the changed workflow begins; a step more, as a release might bring it: https://docs.temporal.io/develop/typescript/versioning */
+const BEGIN = 'export async function pipeline(input) {';
+const CHANGE = `
+import { patched as chaosPatched, sleep as chaosSleep } from '@temporalio/workflow';
+${BEGIN}
+    if (chaosPatched('chaos-step')) await chaosSleep(10);`;
+
+export interface NewRelease {
+  readonly fault: Fault;
+}
+
+/** Makes a release that differs in a step of its workflow. */
+export async function makeNewRelease(folder: string): Promise<NewRelease> {
+  const release = join(folder, 'release');
+  await cp(join(ROOT, 'dist'), join(release, 'dist'), { recursive: true });
+  await cp(join(ROOT, 'package.json'), join(release, 'package.json'));
+  await symlink(join(ROOT, 'node_modules'), join(release, 'node_modules'));
+  const workflow = join(release, 'dist/workflows/pipeline.js');
+  const code = await readFile(workflow, 'utf8');
+  if (!code.includes(BEGIN)) throw new Error(`${workflow} has no "${BEGIN}"`);
+  await writeFile(workflow, code.replace(BEGIN, CHANGE));
+  await run(process.execPath, [join(release, 'dist/workers/bundle.js')], { cwd: release });
+  return {
+    fault: {
+      ...{
+        name: 'rolling deploy',
+        says: 'workers with new workflow code beside the old ones, which are then stopped; and back',
+        isKill: false,
+      },
+      run: (scene, _random, broken) => roll(scene, join(release, 'dist/workers/worker.js'), broken),
+    },
+  };
+}
+
+async function roll({ supervisor, workerEnv, folder }: Scene, entry: string, broken: () => void): Promise<Broken> {
+  const old = supervisor.names().filter((name) => name.startsWith('worker'));
+  const env = { ...process.env, ...workerEnv(0), SLUICE_PIPELINES: join(ROOT, 'chaos/pipelines') };
+  const pool = startWorkerPool({ entry, count: old.length, env, nodeArgs: [], logs: join(folder, 'logs', 'release') });
+  await pool.ready();
+  broken();
+  for (const name of old) {
+    supervisor.hold(name);
+    await supervisor.stopPart(name);
+  }
+  // Until nothing of what the new code has begun is open, the old code may not go on with it.
+  return {
+    what: `${old.length} workers`,
+    back: async () => {
+      for (const name of old) await supervisor.release(name);
+      for (const name of old) await supervisor.untilUp(name);
+      await pool.stop();
+    },
+  };
+}

@@ -1,0 +1,23 @@
+/** Something that breaks. */
+import type { Random } from '../random.ts';
+import type { Scene } from '../scene.ts';
+
+export interface Fault {
+  readonly name: string;
+  /** For the table: what is done. */
+  readonly says: string;
+  /** It is one process that is killed: what the long form does by the thousand. */
+  readonly isKill: boolean;
+  /**
+   * Breaks it, and mends what does not mend itself. Resolves when it is mended.
+   * @param broken called at the moment when it breaks
+   */
+  run(scene: Scene, random: Random, broken: () => void): Promise<Broken>;
+}
+
+export interface Broken {
+  /** What exactly, for the log. */
+  readonly what: string;
+  /** What is left to be done when all runs have ended. */
+  readonly back?: () => Promise<void>;
+}

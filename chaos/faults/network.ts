@@ -1,0 +1,59 @@
+/** What networks do to the connections of the workers. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FaultyProxy } from '../proxy.ts';
+import type { Scene } from '../scene.ts';
+import type { Fault } from './fault.ts';
+
+interface NetworkFault {
+  readonly name: string;
+  readonly says: string;
+  /** The proxies that are broken. @default those before PostgreSQL */
+  readonly on?: (scene: Scene) => readonly FaultyProxy[];
+  readonly begin: (proxy: FaultyProxy) => void;
+  readonly seconds?: number;
+  readonly end?: (proxy: FaultyProxy) => void;
+}
+
+function network({ name, says, on = ({ database }) => database, begin, seconds = 0, end }: NetworkFault): Fault {
+  return {
+    ...{ name, says, isKill: false },
+    run: async (scene, _random, broken) => {
+      const proxies = on(scene);
+      proxies.forEach(begin);
+      broken();
+      await delay(seconds * 1000);
+      if (end) proxies.forEach(end);
+      return { what: `${proxies.length} proxies` };
+    },
+  };
+}
+
+export const NETWORK_FAULTS: readonly Fault[] = [
+  network({
+    ...{ name: 'slow network', says: '200 ms later, to PostgreSQL, for 10 s', seconds: 10 },
+    begin: (proxy) => proxy.delay(200),
+    end: (proxy) => proxy.delay(0),
+  }),
+  network({ name: 'connections reset', says: 'all to PostgreSQL', begin: (proxy) => proxy.reset() }),
+  network({
+    ...{ name: 'black hole', says: 'nothing arrives at PostgreSQL or from it for 15 s', seconds: 15 },
+    begin: (proxy) => proxy.silence(true),
+    end: (proxy) => proxy.silence(false),
+  }),
+  network({
+    name: 'half-open connections',
+    says: 'the server’s side is gone, the worker’s hears nothing of it',
+    begin: (proxy) => proxy.halfOpen(),
+  }),
+  network({
+    ...{ name: 'answers to COMMIT lost', says: 'the next three; the connection is reset instead' },
+    on: ({ database }) => database.slice(0, 1),
+    begin: (proxy) => proxy.loseAnswers(3),
+  }),
+  network({
+    ...{ name: 'Temporal cut off', says: 'nothing arrives at Temporal or from it for 12 s', seconds: 12 },
+    on: ({ temporal }) => temporal,
+    begin: (proxy) => proxy.silence(true),
+    end: (proxy) => proxy.silence(false),
+  }),
+];

@@ -1,0 +1,125 @@
+/** Processes that are killed, and processes that stand still. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Which } from '../../src/cluster/supervisor.ts';
+import { type ProcessIdentity, signalProcess } from '../../src/local/process-identity.ts';
+import { childrenOf, etcdLeader, primaryOf } from '../roles.ts';
+import type { Scene } from '../scene.ts';
+import type { Fault } from './fault.ts';
+
+type Choose = (scene: Scene, pick: (names: readonly string[]) => string) => Promise<string> | string;
+
+const workers = ({ supervisor }: Scene) => supervisor.names().filter((name) => name.startsWith('worker'));
+const aWorker: Choose = (scene, pick) => pick(workers(scene));
+const aTemporal: Choose = (_scene, pick) => pick(['temporal1', 'temporal2']);
+const aProxy: Choose = (_scene, pick) => pick(['haproxy1', 'haproxy2']);
+const thePrimary: Choose = async (scene) => await primaryOf(scene.supervisor);
+const theStandby: Choose = async (scene) => ((await primaryOf(scene.supervisor)) === 'pg1' ? 'pg2' : 'pg1');
+const theLeader: Choose = async (scene) => await etcdLeader(scene.supervisor);
+
+interface Kill {
+  readonly name: string;
+  readonly says: string;
+  readonly choose: Choose;
+  /** Which processes of the part. @default all */
+  readonly which?: Which;
+  /** How long it stays away before it is started again. @default the second that the supervisor takes */
+  readonly awaySeconds?: number;
+}
+
+function kill({ name, says, choose, which = 'all', awaySeconds }: Kill): Fault {
+  return {
+    ...{ name, says, isKill: true },
+    run: async (scene, random, broken) => {
+      const { supervisor } = scene;
+      const part = await choose(scene, (names) => random.pick(names));
+      if (awaySeconds !== undefined) supervisor.hold(part);
+      await supervisor.signal(part, 'SIGKILL', which);
+      broken();
+      if (awaySeconds !== undefined) {
+        await delay(awaySeconds * 1000);
+        await supervisor.release(part);
+      }
+      return { what: part };
+    },
+  };
+}
+
+interface Sleep extends Omit<Kill, 'awaySeconds' | 'which'> {
+  readonly seconds: number;
+  /** All that PostgreSQL runs, and not Patroni. */
+  readonly postgres?: boolean;
+}
+
+function sleep({ name, says, choose, seconds, postgres = false }: Sleep): Fault {
+  return {
+    ...{ name, says, isKill: false },
+    run: async (scene, random, broken) => {
+      const part = await choose(scene, (names) => random.pick(names));
+      const roots = await scene.supervisor.processes(part, postgres ? 'postgres' : 'main');
+      const all: ProcessIdentity[] = postgres ? roots.flatMap((root) => [root, ...childrenOf(root)]) : roots;
+      for (const process of all) signalProcess(process, 'SIGSTOP');
+      broken();
+      await delay(seconds * 1000);
+      for (const process of all) signalProcess(process, 'SIGCONT');
+      return { what: part };
+    },
+  };
+}
+
+export const PROCESS_FAULTS: readonly Fault[] = [
+  kill({ name: 'worker killed', says: 'SIGKILL', choose: aWorker }),
+  sleep({ name: 'worker asleep', says: 'SIGSTOP for 14 s', choose: aWorker, seconds: 14 }),
+  kill({ name: 'Temporal node killed', says: 'SIGKILL', choose: aTemporal }),
+  sleep({ name: 'Temporal node asleep', says: 'SIGSTOP for 8 s', choose: aTemporal, seconds: 8 }),
+  kill({ name: 'PostgreSQL primary killed', says: 'SIGKILL of the server', choose: thePrimary, which: 'postgres' }),
+  sleep({
+    name: 'PostgreSQL primary asleep',
+    says: 'SIGSTOP of all its processes for 15 s',
+    choose: thePrimary,
+    seconds: 15,
+    postgres: true,
+  }),
+  kill({ name: 'PostgreSQL standby killed', says: 'SIGKILL of the server', choose: theStandby, which: 'postgres' }),
+  kill({ name: 'Patroni killed', says: 'SIGKILL of the primary’s Patroni', choose: thePrimary, which: 'main' }),
+  kill({
+    name: 'PostgreSQL node lost',
+    says: 'SIGKILL of the primary and its Patroni, away for 12 s',
+    choose: thePrimary,
+    awaySeconds: 12,
+  }),
+  kill({ name: 'etcd leader killed', says: 'SIGKILL', choose: theLeader }),
+  kill({ name: 'HAProxy lost', says: 'SIGKILL, away for 5 s', choose: aProxy, awaySeconds: 5 }),
+  {
+    ...{ name: 'etcd lost', says: 'SIGKILL of all three, away for 12 s', isKill: false },
+    run: async ({ supervisor }, _random, broken) => {
+      const members = ['etcd1', 'etcd2', 'etcd3'];
+      for (const name of members) supervisor.hold(name);
+      await Promise.all(members.map((name) => supervisor.signal(name, 'SIGKILL')));
+      broken();
+      await delay(12_000);
+      await Promise.all(members.map((name) => supervisor.release(name)));
+      return { what: members.join(', ') };
+    },
+  },
+  {
+    ...{ name: 'everything killed', says: 'SIGKILL of all processes at once', isKill: false },
+    run: async ({ supervisor }, _random, broken) => {
+      const all = (await Promise.all(supervisor.names().map((name) => supervisor.processes(name)))).flat();
+      for (const process of all) signalProcess(process, 'SIGKILL');
+      broken();
+      return { what: `${all.length} processes` };
+    },
+  },
+  {
+    ...{ name: 'rolling restart', says: 'every part stopped and started, one after the other', isKill: false },
+    run: async ({ supervisor }, _random, broken) => {
+      const parts = supervisor.names().filter((name) => supervisor.stateOf(name) === 'up' && name !== 'temporal-ui');
+      broken();
+      for (const name of parts) {
+        await supervisor.restart(name);
+        await supervisor.untilUp(name);
+      }
+      return { what: parts.join(', ') };
+    },
+  },
+];

@@ -1,0 +1,158 @@
+/** `npm run chaos`: breaks a cluster of its own while pipelines run. */
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { plainTable } from '../bench/table.ts';
+import { Database } from '../src/connectors/postgres/database.ts';
+import { makeNewRelease } from './faults/deploy.ts';
+import type { SmallDisk } from './faults/disk-full.ts';
+import type { Fault } from './faults/fault.ts';
+import { NETWORK_FAULTS } from './faults/network.ts';
+import { PROCESS_FAULTS } from './faults/processes.ts';
+import { measureLoad } from './load.ts';
+import { type ChaosOptions, parseOptions } from './options.ts';
+import { Random } from './random.ts';
+import { faultsJson, faultsTable, loadTable, writeDocument } from './report.ts';
+import { addTrial, type Results, readResults, writeResultsFile } from './results.ts';
+import { type Arena, type RoundContext, round, storm, type Trial } from './round.ts';
+import { Runs } from './runs.ts';
+import { ROOT, startScene } from './scene.ts';
+
+const say = (message: string) => console.error(`chaos ${process.uptime().toFixed(0).padStart(5)} s: ${message}`);
+const PIPELINES = ['departures', 'delays', 'flights', 'zipcodes'];
+const WORKERS = 2;
+/** Kills of one storm, at most: then the runs may end, and are looked at. */
+const STORM = 12;
+
+const cleanups: (() => Promise<void>)[] = [];
+let cleaning: Promise<void> | null = null;
+function cleanUp(): Promise<void> {
+  cleaning ??= (async () => {
+    for (const each of cleanups.reverse()) await each().catch((error) => say(`cleaning up: ${error}`));
+  })();
+  return cleaning;
+}
+
+class Suite {
+  readonly #options: ChaosOptions;
+  readonly #files: { readonly results: string; readonly document: string };
+  /** Of this call. */
+  session: Results;
+  #all: Results;
+  failed = false;
+
+  constructor(options: ChaosOptions, files: Suite['files'], all: Results) {
+    this.#options = options;
+    this.#files = files;
+    this.#all = all;
+    this.session = { ...all, seeds: [options.seed], faults: {}, load: null };
+  }
+
+  get all(): Results {
+    return this.#all;
+  }
+
+  get files(): { readonly results: string; readonly document: string } {
+    return this.#files;
+  }
+
+  async add(trials: readonly Trial[], faults: readonly Fault[]): Promise<void> {
+    for (const trial of trials) {
+      const says = faults.find(({ name }) => name === trial.fault)?.says ?? '';
+      this.session = addTrial(this.session, trial, says, this.#options.seed);
+      this.#all = addTrial(this.#all, trial, says, this.#options.seed);
+    }
+    const problems = [...new Set(trials.flatMap((trial) => trial.problems))];
+    for (const problem of problems) say(`NOT SURVIVED: ${problem}`);
+    this.failed ||= problems.length > 0;
+    await this.save();
+  }
+
+  async setLoad(load: NonNullable<Results['load']>): Promise<void> {
+    this.session = { ...this.session, load };
+    this.#all = { ...this.#all, at: load.at, load };
+    this.failed ||= !load.survived;
+    await this.save();
+  }
+
+  async save(): Promise<void> {
+    await writeResultsFile(this.#files.results, this.#all);
+    await writeDocument(this.#files.document, join(ROOT, 'docs/reliability.md'), this.#all);
+  }
+}
+
+async function run(options: ChaosOptions, suite: Suite): Promise<void> {
+  say(`seed ${options.seed}: the same again with --seed ${options.seed}`);
+  const scene = await startScene({ workers: WORKERS, say });
+  cleanups.push(() => scene.stop());
+  const runs = new Runs(scene.addresses);
+  cleanups.push(() => runs.close());
+  const context: RoundContext = { scene, runs, random: new Random(options.seed), say };
+  const arena: Arena = { target: scene.admin, pipelines: PIPELINES };
+  const end = Date.now() + options.minutes * 60_000;
+
+  if (options.load !== null) await suite.setLoad(await measureLoad(context, options.load));
+  else if (options.kills !== null) await killsUntil(options.kills, end, context, arena, suite);
+  else await everyFault(options, end, context, arena, suite);
+}
+
+async function killsUntil(kills: number, end: number, context: RoundContext, arena: Arena, suite: Suite): Promise<void> {
+  const faults = PROCESS_FAULTS.filter(({ isKill }) => isKill);
+  const done = () => faults.reduce((sum, { name }) => sum + (suite.all.faults[name]?.tried ?? 0), 0);
+  while (done() < kills && Date.now() < end && !suite.failed) {
+    await suite.add(await storm(context, arena, faults, Math.min(STORM, kills - done())), faults);
+    say(`${done()} of ${kills} kills`);
+  }
+}
+
+async function everyFault(options: ChaosOptions, end: number, context: RoundContext, arena: Arena, suite: Suite): Promise<void> {
+  const { scene } = context;
+  const small = scene.smallDisk;
+  const release = await makeNewRelease(scene.folder);
+  const faults = [...PROCESS_FAULTS, ...NETWORK_FAULTS, release.fault, ...(small ? [small.fault] : [])];
+  if (!small) say('disk full: left out, for this machine does not let us mount a file system');
+  const wanted = faults.filter(({ name }) => options.only.length === 0 || options.only.some((part) => name.includes(part)));
+  const onSmall = small ? await smallArena(small) : null;
+  for (let time = 0; time < options.times; time += 1) {
+    for (const fault of wanted) {
+      if (Date.now() > end) return;
+      const trial = await round(context, fault === small?.fault && onSmall ? onSmall : arena, fault);
+      const recovered = trial.recoverSeconds === null ? '' : `, recovered in ${trial.recoverSeconds.toFixed(1)} s`;
+      say(
+        `${fault.name} (${trial.what}): ${trial.problems.length === 0 ? 'survived' : 'NOT SURVIVED'}${recovered}, ${trial.seconds.toFixed(0)} s in all`,
+      );
+      await suite.add([trial], faults);
+    }
+  }
+}
+
+async function smallArena(small: SmallDisk): Promise<Arena> {
+  const target = new Database('target', small.url, { max: 4 });
+  cleanups.push(() => target.close());
+  return { target, pipelines: ['departures_on_small_disk'] };
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    say('interrupted: stopping what was started; what was found is kept');
+    cleanUp().finally(() => process.exit(130));
+  });
+}
+
+const options = parseOptions(process.argv.slice(2));
+const out = options.out === null ? null : resolve(options.out);
+process.chdir(ROOT);
+if (out) await mkdir(out, { recursive: true });
+const files = { results: join(out ?? join(ROOT, 'chaos'), 'results.json'), document: join(out ?? join(ROOT, 'docs'), 'reliability.md') };
+const suite = new Suite(options, files, await readResults(files.results));
+try {
+  await run(options, suite);
+} catch (error) {
+  console.error('chaos:', error);
+  suite.failed = true;
+}
+await cleanUp();
+console.log(plainTable(faultsTable(suite.session)).join('\n'));
+if (suite.session.load) console.log(plainTable(loadTable(suite.session.load)).join('\n'));
+console.log(`${suite.failed ? 'NOT all survived' : 'All survived'}; seed ${options.seed}; written: ${files.results}, ${files.document}`);
+if (options.json) console.log(JSON.stringify({ seed: options.seed, faults: faultsJson(suite.session) }));
+process.exit(suite.failed ? 1 : 0);

@@ -1,0 +1,48 @@
+/** What the command line says. */
+import { randomInt } from 'node:crypto';
+import { Command, InvalidArgumentError } from 'commander';
+
+export interface ChaosOptions {
+  readonly seed: number;
+  /** Random kills until so many are accumulated; null: every fault once. */
+  readonly kills: number | null;
+  /** Runs at once, with a worker killed every minute; null: not now. */
+  readonly load: number | null;
+  /** Only faults whose name contains one of these. */
+  readonly only: readonly string[];
+  readonly times: number;
+  /** Ends after so many minutes, with what is there. */
+  readonly minutes: number;
+  /** Folder of results.json and reliability.md in place of the repository's own. */
+  readonly out: string | null;
+  readonly json: boolean;
+}
+
+export function parseOptions(argv: readonly string[]): ChaosOptions {
+  const command = new Command('chaos')
+    .description(
+      'Breaks a cluster of its own in every way while pipelines run, and looks whether each run ends with exactly the right rows.',
+    )
+    .option('--seed <n>', 'repeats what this seed has done', whole(0))
+    .option('--kills <n>', 'random kills, one after the other, until so many are accumulated over all calls', whole(1))
+    .option('--load <runs>', 'so many runs at once, with a worker killed every minute', whole(1))
+    .option('--only <names...>', 'only faults whose name contains one of these')
+    .option('--times <n>', 'how often each fault', whole(1), 1)
+    .option('--minutes <n>', 'ends after so many minutes', whole(1), 24 * 60)
+    .option('--out <folder>', 'writes results.json and reliability.md here instead')
+    .option('--json', 'ends with one JSON object on the last line')
+    .parse([...argv], { from: 'user' });
+  const given = command.opts<Partial<ChaosOptions>>();
+  return {
+    ...{ seed: randomInt(2 ** 31), kills: null, load: null, only: [], times: 1, minutes: 24 * 60, out: null, json: false },
+    ...given,
+  };
+}
+
+function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text.replaceAll('_', ''));
+    if (!Number.isInteger(value) || value < least) throw new InvalidArgumentError(`a whole number of at least ${least}`);
+    return value;
+  };
+}

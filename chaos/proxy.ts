@@ -1,0 +1,133 @@
+/** A TCP proxy on loopback that does what networks do. */
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+  /** COMMIT has been passed on, and its answer is not to arrive. */
+  doomed: boolean;
+}
+
+/** A `Query` message as it stands on the wire: https://www.postgresql.org/docs/current/protocol-message-formats.html */
+const COMMIT = Buffer.from('Q\0\0\0\x0bcommit\0', 'latin1');
+
+export class FaultyProxy {
+  readonly #target: Place;
+  readonly #listener: Server;
+  readonly #pairs = new Set<Pair>();
+  #latencyMs = 0;
+  #silent = false;
+  #answersToLose = 0;
+  /** Answers to COMMIT that were lost. */
+  lost = 0;
+
+  private constructor(target: Place) {
+    this.#target = target;
+    this.#listener = createServer({ noDelay: true }, (client) => this.#serve(client));
+  }
+
+  static async start(target: Place): Promise<FaultyProxy> {
+    const proxy = new FaultyProxy(target);
+    await new Promise<void>((resolve, reject) => {
+      proxy.#listener.once('error', reject);
+      proxy.#listener.listen(0, '127.0.0.1', resolve);
+    });
+    return proxy;
+  }
+
+  /** Where it listens. */
+  get place(): Place {
+    return { host: '127.0.0.1', port: (this.#listener.address() as { port: number }).port };
+  }
+
+  /** Everything arrives so much later. */
+  delay(ms: number): void {
+    this.#latencyMs = ms;
+  }
+
+  /** Nothing arrives any more, and nobody is told; what was sent arrives when it is over. */
+  silence(on: boolean): void {
+    this.#silent = on;
+    for (const { client, server } of this.#pairs) {
+      for (const socket of [client, server]) {
+        if (on) socket.pause();
+        else socket.resume();
+      }
+    }
+  }
+
+  /** All connections are reset. */
+  reset(): void {
+    for (const { client, server } of this.#pairs) {
+      client.resetAndDestroy();
+      server.resetAndDestroy();
+    }
+  }
+
+  /** The servers' side of all connections is gone; the clients hear nothing of it. */
+  halfOpen(): void {
+    for (const pair of this.#pairs) {
+      pair.client.removeAllListeners('data');
+      pair.client.resume();
+      this.#pairs.delete(pair);
+      pair.server.destroy();
+    }
+  }
+
+  /** The next answers to COMMIT do not arrive: the connection is gone instead. */
+  loseAnswers(count: number): void {
+    this.#answersToLose = count;
+  }
+
+  async stop(): Promise<void> {
+    this.#listener.close();
+    this.reset();
+  }
+
+  #serve(client: Socket): void {
+    const server = connect({ ...this.#target, noDelay: true });
+    const pair: Pair = { client, server, doomed: false };
+    this.#pairs.add(pair);
+    for (const socket of [client, server]) {
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        // One half was taken away on purpose.
+        if (!this.#pairs.delete(pair)) return;
+        client.destroy();
+        server.destroy();
+      });
+      if (this.#silent) socket.pause();
+    }
+    client.on('data', (data) => {
+      if (this.#answersToLose > 0 && data.includes(COMMIT)) {
+        this.#answersToLose -= 1;
+        pair.doomed = true;
+      }
+      this.#pass(data, client, server);
+    });
+    server.on('data', (data) => {
+      if (pair.doomed) {
+        this.lost += 1;
+        client.resetAndDestroy();
+        server.destroy();
+      } else this.#pass(data, server, client);
+    });
+  }
+
+  #pass(data: Buffer, from: Socket, to: Socket): void {
+    const write = () => {
+      if (to.destroyed || to.write(data)) return;
+      from.pause();
+      to.once('drain', () => {
+        if (!this.#silent) from.resume();
+      });
+    };
+    if (this.#latencyMs > 0) setTimeout(write, this.#latencyMs);
+    else write();
+  }
+}

@@ -1,0 +1,77 @@
+/** What the suite has found, over all its calls. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { readJsonFile, writeJsonFile } from '../src/local/json-file.ts';
+import type { Trial } from './round.ts';
+import { ROOT } from './scene.ts';
+
+const counted = z.object({
+  says: z.string(),
+  tried: z.int(),
+  survived: z.int(),
+  recoverSeconds: z.array(z.number()),
+  rowsLost: z.number(),
+  rowsDuplicated: z.number(),
+  rowsCopiedAgain: z.number(),
+});
+
+const load = z.object({
+  at: z.string(),
+  runs: z.int(),
+  workers: z.int(),
+  kills: z.int(),
+  survived: z.boolean(),
+  seconds: z.number(),
+  rowsPerSecond: z.number(),
+  /** Of the workers at the beginning and at the end; the most of one. */
+  workerBytes: z.object({ first: z.number(), last: z.number(), most: z.number() }),
+  /** Of the small runs, from start to end, alone and beside the large ones. */
+  smallRunSeconds: z.object({ alone: z.number(), median: z.number(), worst: z.number() }),
+});
+
+const results = z.object({
+  version: z.string(),
+  at: z.string(),
+  seeds: z.array(z.int()),
+  faults: z.record(z.string(), counted),
+  load: load.nullable(),
+});
+
+export type Counted = z.infer<typeof counted>;
+export type Results = z.infer<typeof results>;
+export type LoadResult = z.infer<typeof load>;
+
+const EMPTY = { tried: 0, survived: 0, recoverSeconds: [], rowsLost: 0, rowsDuplicated: 0, rowsCopiedAgain: 0 };
+
+/** Those of this version; none where there are none. */
+export async function readResults(file: string): Promise<Results> {
+  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const fresh: Results = { version, at: '', seeds: [], faults: {}, load: null };
+  const known = await readJsonFile(file, results, fresh);
+  return known.version === version ? known : fresh;
+}
+
+export async function writeResultsFile(file: string, all: Results): Promise<void> {
+  await writeJsonFile(file, all);
+}
+
+export function addTrial(all: Results, trial: Trial, says: string, seed: number): Results {
+  const before = all.faults[trial.fault] ?? { ...EMPTY, says };
+  const { recoverSeconds, rowsLost, rowsDuplicated, rowsCopiedAgain, problems } = trial;
+  const after: Counted = {
+    says,
+    tried: before.tried + 1,
+    survived: before.survived + (problems.length === 0 ? 1 : 0),
+    recoverSeconds: [...before.recoverSeconds, ...(recoverSeconds === null ? [] : [Math.round(recoverSeconds * 100) / 100])],
+    rowsLost: before.rowsLost + rowsLost,
+    rowsDuplicated: before.rowsDuplicated + rowsDuplicated,
+    rowsCopiedAgain: before.rowsCopiedAgain + rowsCopiedAgain,
+  };
+  return {
+    ...all,
+    at: new Date().toISOString(),
+    seeds: [...new Set([...all.seeds, seed])],
+    faults: { ...all.faults, [trial.fault]: after },
+  };
+}

@@ -1,0 +1,142 @@
+/** One round: runs begin, something breaks in the middle, the runs end, and all is looked at. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Database } from '../src/connectors/postgres/database.ts';
+import { describeError } from '../src/errors.ts';
+import type { Broken, Fault } from './faults/fault.ts';
+import type { Random } from './random.ts';
+import { untilReplicated } from './roles.ts';
+import type { ChaosRun, EndedRun, Runs } from './runs.ts';
+import type { Scene } from './scene.ts';
+import { dropTargets, verify } from './verify.ts';
+import { Watch } from './watch.ts';
+
+/** Where runs load to, and which ones. */
+export interface Arena {
+  readonly target: Database;
+  readonly pipelines: readonly string[];
+}
+
+export interface Trial {
+  readonly fault: string;
+  readonly what: string;
+  readonly problems: readonly string[];
+  /** From the breakage until every partition that was in hand has moved on; null where none was. */
+  readonly recoverSeconds: number | null;
+  readonly rowsLost: number;
+  readonly rowsDuplicated: number;
+  readonly rowsCopiedAgain: number;
+  readonly seconds: number;
+}
+
+const BEGIN_MS = 60_000;
+const END_MS = 300_000;
+
+export interface RoundContext {
+  readonly scene: Scene;
+  readonly runs: Runs;
+  readonly random: Random;
+  readonly say: (message: string) => void;
+}
+
+/** A fault, once. */
+export async function round(context: RoundContext, arena: Arena, fault: Fault): Promise<Trial> {
+  const { scene, runs, random } = context;
+  const began = performance.now();
+  const watch = new Watch(arena.target);
+  const problems: string[] = [];
+  let broken: Broken = { what: 'nothing' };
+  let ended: EndedRun[] = [];
+  try {
+    const started = await Promise.all(arena.pipelines.map((pipeline) => runs.start(pipeline)));
+    await untilChunks(watch, random.between(4, 30));
+    const deadline = Date.now() + END_MS;
+    [broken, ended] = await Promise.all([
+      fault.run(scene, random, () => {
+        if (watch.broke() === 0) context.say('nothing was in hand when it broke');
+      }),
+      Promise.all(started.map((run) => runs.ended(run, deadline))),
+    ]);
+    await broken.back?.();
+  } catch (error) {
+    problems.push(describeError(error));
+  }
+  const verdict = await judge(context, arena, ended);
+  await watch.stop();
+  return {
+    ...{ fault: fault.name, what: broken.what, problems: [...problems, ...verdict.problems] },
+    recoverSeconds: watch.recoverMs === null ? null : watch.recoverMs / 1000,
+    ...{ rowsLost: verdict.rowsLost, rowsDuplicated: verdict.rowsDuplicated, rowsCopiedAgain: watch.rowsCopiedAgain },
+    seconds: (performance.now() - began) / 1000,
+  };
+}
+
+/** Kills of all kinds, one after the other, as long as runs are open. */
+export async function storm(context: RoundContext, arena: Arena, faults: readonly Fault[], most: number): Promise<Trial[]> {
+  const { scene, runs, random, say } = context;
+  const watch = new Watch(arena.target);
+  const trials: Omit<Trial, 'problems' | 'rowsLost' | 'rowsDuplicated'>[] = [];
+  const problems: string[] = [];
+  let ended: EndedRun[] = [];
+  try {
+    const started = await Promise.all(arena.pipelines.map((pipeline) => runs.start(pipeline)));
+    const deadline = Date.now() + END_MS + most * 30_000;
+    const ending = Promise.all(started.map((run) => runs.ended(run, deadline)));
+    ending.catch(() => {});
+    await untilChunks(watch, random.between(2, 12));
+    while (trials.length < most && (await anyOpen(runs, started))) {
+      const fault = random.pick(faults);
+      const began = performance.now();
+      const copiedAgain = watch.rowsCopiedAgain;
+      const { what } = await fault.run(scene, random, () => watch.broke());
+      await untilMoved(watch, runs, started);
+      const recoverSeconds = watch.recoverMs === null ? null : watch.recoverMs / 1000;
+      const seconds = (performance.now() - began) / 1000;
+      trials.push({ fault: fault.name, what, recoverSeconds, rowsCopiedAgain: watch.rowsCopiedAgain - copiedAgain, seconds });
+      say(`${fault.name} (${what})${recoverSeconds === null ? '' : `, ${recoverSeconds.toFixed(1)} s`}`);
+      await delay(random.between(200, 2_000));
+    }
+    ended = await ending;
+  } catch (error) {
+    problems.push(describeError(error));
+  }
+  const verdict = await judge(context, arena, ended);
+  await watch.stop();
+  // What went wrong belongs to all kills of the storm.
+  const all = [...problems, ...verdict.problems];
+  return trials.map((trial, nth) => ({
+    ...trial,
+    problems: all,
+    rowsLost: nth === 0 ? verdict.rowsLost : 0,
+    rowsDuplicated: nth === 0 ? verdict.rowsDuplicated : 0,
+  }));
+}
+
+async function judge({ scene }: RoundContext, { target }: Arena, ended: readonly EndedRun[]): Promise<Awaited<ReturnType<typeof verify>>> {
+  try {
+    for (const name of scene.supervisor.names()) if (scene.supervisor.stateOf(name) !== 'done') await scene.supervisor.untilUp(name);
+    await untilReplicated(scene.supervisor);
+    const verdict = await verify(scene, target, ended);
+    if (verdict.problems.length === 0) await dropTargets(target, ended);
+    return verdict;
+  } catch (error) {
+    return { problems: [describeError(error)], rowsLost: 0, rowsDuplicated: 0 };
+  }
+}
+
+async function untilChunks(watch: Watch, chunks: number): Promise<void> {
+  const deadline = Date.now() + BEGIN_MS;
+  while (watch.chunks < chunks) {
+    if (Date.now() > deadline) throw new Error('the runs do not begin');
+    await delay(20);
+  }
+}
+
+async function untilMoved(watch: Watch, runs: Runs, started: readonly ChaosRun[]): Promise<void> {
+  const deadline = Date.now() + BEGIN_MS;
+  while (!watch.hasMoved && Date.now() < deadline && (await anyOpen(runs, started))) await delay(200);
+}
+
+async function anyOpen(runs: Runs, started: readonly ChaosRun[]): Promise<boolean> {
+  for (const run of started) if (await runs.isOpen(run)) return true;
+  return false;
+}

@@ -1,0 +1,87 @@
+/** Starts runs and waits for them, whatever is down at the moment. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import type { RunSummary } from '../src/contracts/run.ts';
+import { describeError } from '../src/errors.ts';
+
+export interface ChaosRun {
+  readonly id: string;
+  readonly pipeline: string;
+  readonly table: string;
+}
+
+export interface EndedRun extends ChaosRun {
+  readonly status: string;
+  readonly summary: RunSummary | null;
+  readonly failure: string | null;
+}
+
+/** A client for each address; the next one is asked where one does not answer. */
+export class Runs {
+  readonly #addresses: readonly string[];
+  readonly #connections: Connection[] = [];
+  #at = 0;
+  #started = 0;
+
+  constructor(addresses: readonly string[]) {
+    this.#addresses = addresses;
+    for (const address of addresses) this.#connections.push(Connection.lazy({ address }));
+  }
+
+  async start(pipeline: string): Promise<ChaosRun> {
+    this.#started += 1;
+    const table = `${pipeline}_${this.#started}`;
+    const id = `chaos-${table}`;
+    await this.#asking(async (client) => {
+      await client.workflow.start('pipeline', {
+        taskQueue: 'sluice',
+        workflowId: id,
+        args: [{ pipeline, params: { table } }],
+        workflowIdConflictPolicy: 'USE_EXISTING',
+        workflowTaskTimeout: '5 seconds',
+      });
+    });
+    return { id, pipeline, table };
+  }
+
+  async isOpen({ id }: ChaosRun): Promise<boolean> {
+    return (await this.#asking((client) => client.workflow.getHandle(id).describe())).status.name === 'RUNNING';
+  }
+
+  /** @throws Error where it has not ended in time */
+  async ended(run: ChaosRun, deadline: number): Promise<EndedRun> {
+    while (await this.isOpen(run)) {
+      if (Date.now() > deadline) throw new Error(`${run.id} does not end`);
+      await delay(250);
+    }
+    return await this.#asking(async (client) => {
+      const handle = client.workflow.getHandle(run.id);
+      const status = (await handle.describe()).status.name;
+      try {
+        return { ...run, status, summary: (await handle.result()) as RunSummary, failure: null };
+      } catch (error) {
+        if (status === 'COMPLETED') throw error;
+        const { cause } = error as { cause?: Error };
+        return { ...run, status, summary: null, failure: describeError(cause ?? error) };
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#connections.map((connection) => connection.close()));
+  }
+
+  async #asking<T>(ask: (client: Client) => Promise<T>): Promise<T> {
+    const deadline = Date.now() + 60_000;
+    for (;;) {
+      const connection = this.#connections[this.#at % this.#addresses.length] as Connection;
+      try {
+        return await connection.withDeadline(Date.now() + 5_000, () => ask(new Client({ connection })));
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError || Date.now() > deadline) throw error;
+        this.#at += 1;
+        await delay(200);
+      }
+    }
+  }
+}

@@ -1,0 +1,180 @@
+/** `sluice cluster`: started, used, broken and stopped by its commands, as a user does. */
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import type { PartStatus } from '../../src/cluster/status.ts';
+import { contentOf } from '../helpers/checksum.ts';
+import { cleanups } from '../helpers/cleanup.ts';
+import { seedFlights } from '../helpers/seed.ts';
+import { query, temporaryFolder } from '../helpers/servers.ts';
+import { until } from '../helpers/wait.ts';
+import { CLI, writePipelines } from '../helpers/workers.ts';
+
+jest.setTimeout(300_000);
+
+const run = promisify(execFile);
+const ROOT = resolve(__dirname, '../..');
+const ROWS = 60_000;
+
+let folder: string;
+let env: NodeJS.ProcessEnv;
+
+async function sluice(...args: string[]): Promise<Record<string, unknown>> {
+  const { stdout } = await run(process.execPath, [CLI, ...args, '--json'], { cwd: folder, env, maxBuffer: 64 * 1024 * 1024 });
+  return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Record<string, unknown>;
+}
+
+async function refused(...args: string[]): Promise<{ code: number; error: { code: string; message: string } }> {
+  try {
+    await sluice(...args);
+  } catch (failure) {
+    const { code, stdout } = failure as { code: number; stdout: string };
+    return { code, ...JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') };
+  }
+  throw new Error('it was not refused');
+}
+
+const parts = async () => (await sluice('cluster', 'status')).parts as PartStatus[];
+const roleOf = async (role: string) => (await parts()).find((part) => part.role.startsWith(role))?.name;
+
+beforeAll(async () => {
+  folder = await temporaryFolder('cluster');
+  await mkdir(join(folder, 'pipelines'), { recursive: true });
+  env = { ...process.env };
+  for (const name of Object.keys(env)) if (/^(TEMPORAL_|SLUICE_DATABASE)/.test(name)) delete env[name];
+  await writePipelines(folder, {
+    'copy.ts': `
+      import { definePipeline, keyRange, postgres } from 'sluice';
+      export default definePipeline({
+        name: 'copy', chunk: { rows: 1_000 }, partitionBy: keyRange('id', 10_000),
+        source: postgres({ table: 'departures' }),
+        target: postgres({ table: 'copied', mode: 'upsert', key: ['id'], swap: 'never', replicated: 'wait' }),
+      });`,
+  });
+  cleanups.push(async () => {
+    await sluice('cluster', 'down');
+  });
+});
+
+test('programs that are missing are named with the command that installs them, and nothing is started', async () => {
+  const before = env;
+  env = { ...before, PATH: '/nowhere', SLUICE_CACHE_DIR: join(folder, 'no-cache') };
+  const { code, error } = await refused('cluster', 'up');
+  env = before;
+  expect(code).toBe(2);
+  expect(error.code).toBe('MissingPrograms');
+  expect(error.message).toMatch(/etcd +apt-get install etcd-server/);
+  expect(error.message).toMatch(/temporal-server +go install go\.temporal\.io\/server\/cmd\/server@v/);
+  expect(error.message).toMatch(/sluice cluster up --install/);
+});
+
+test('before there is a cluster, commands say how to start one', async () => {
+  expect(await refused('cluster', 'status')).toMatchObject({ code: 2, error: { code: 'NoCluster' } });
+  expect(await sluice('cluster', 'down')).toEqual({ stopped: false });
+});
+
+test('up, a run through the loss of the primary and of a worker, and down', async () => {
+  // Given a cluster
+  const up = (await sluice('cluster', 'up', '--workers', '3')) as { environment: Record<string, string> };
+  env = { ...env, ...up.environment };
+  const url = (up.environment.SLUICE_DATABASE_URL ?? '').replace(/@([^,]+),[^/]+/, '@$1');
+  expect((await parts()).filter(({ state }) => state !== 'up').map(({ name, state }) => [name, state])).toEqual([
+    ['temporal-schema', 'done'],
+    ['setup', 'done'],
+  ]);
+  await until('the standby is synchronous', () => roleOf('synchronous standby'));
+  expect((await parts()).filter(({ role }) => role === 'leader')).toHaveLength(1);
+  // What is set up is left as it is.
+  expect(await sluice('setup')).toMatchObject({ namespace: 'default', searchAttributes: true });
+
+  // When the primary and a worker are killed in the middle of a run
+  await seedFlights(url, 'departures', ROWS);
+  const { run: id } = (await sluice('run', 'copy', '--detach')) as { run: string };
+  await until('it copies', async () => (await query(url, 'select from sluice.chunks')).length > 3);
+  const primary = (await roleOf('primary')) ?? '';
+  expect(((await sluice('cluster', 'kill', primary, '--only', 'postgres')) as { pids: number[] }).pids).toHaveLength(1);
+  expect(((await sluice('cluster', 'kill', 'worker1')) as { pids: number[] }).pids).toHaveLength(1);
+
+  // Then it ends by itself with exactly the right rows, on the standby
+  const summary = await until(
+    'it has ended',
+    async () => {
+      const shown = (await sluice('show', id).catch(() => null)) as { status?: string } | null;
+      return shown?.status === 'succeeded' ? shown : null;
+    },
+    120_000,
+  );
+  expect(summary).toMatchObject({ status: 'succeeded' });
+  expect(await contentOf(url, 'copied')).toEqual(await contentOf(url, 'departures'));
+  await until('both are well again', async () => (await parts()).every(({ state }) => state === 'up' || state === 'done'), 120_000);
+  expect(await roleOf('primary')).not.toBe(primary);
+
+  // And a part that is held stays down until it is started
+  await sluice('cluster', 'kill', 'haproxy2', '--hold');
+  await until('it is down', async () => (await parts()).find(({ name }) => name === 'haproxy2')?.state === 'held');
+  await sluice('cluster', 'start', 'haproxy2');
+  await until('it is up', async () => (await parts()).find(({ name }) => name === 'haproxy2')?.state === 'up');
+  expect(await refused('cluster', 'kill', 'nobody')).toMatchObject({ error: { code: 'UnknownPart' } });
+
+  // And everything is stopped, and starts again with what it had
+  expect(await sluice('cluster', 'down')).toEqual({ stopped: true });
+  expect(processesOf(folder)).toEqual([]);
+  await sluice('cluster', 'up', '--workers', '3');
+  expect(await contentOf(url, 'copied')).toMatchObject({ rows: ROWS });
+  expect(await sluice('show', id)).toMatchObject({ status: 'succeeded' });
+
+  // And what a killed supervisor left is stopped as well
+  const record = JSON.parse(readFileSync(join(folder, '.sluice/cluster/cluster.json'), 'utf8')) as { supervisor: { pid: number } };
+  process.kill(record.supervisor.pid, 'SIGKILL');
+  expect(await sluice('cluster', 'down')).toEqual({ stopped: true });
+  expect(processesOf(folder)).toEqual([]);
+});
+
+/** Processes that have the folder in their command line or environment. */
+function processesOf(where: string): string[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return [];
+    try {
+      const said = readFileSync(`/proc/${pid}/cmdline`, 'latin1') + readFileSync(`/proc/${pid}/environ`, 'latin1');
+      return said.includes(`${where}/.sluice`) ? [`${pid} ${readFileSync(`/proc/${pid}/comm`, 'latin1').trim()}`] : [];
+    } catch {
+      return []; // gone meanwhile
+    }
+  });
+}
+
+describe('the files of deploy/', () => {
+  test.each([
+    ['HAProxy', 'haproxy', ['-c', '-f', 'deploy/haproxy/haproxy.cfg']],
+    ['Prometheus', 'promtool', ['check', 'rules', 'deploy/prometheus/rules.yml']],
+    ['Alertmanager', 'amtool', ['check-config', 'deploy/alertmanager/alertmanager.yml']],
+  ])('%s finds nothing wrong', async (_name, command, args) => {
+    await run(command, args, { cwd: ROOT });
+  });
+
+  test('Compose finds nothing wrong with the demonstration’s passwords, and refuses to go without any', async () => {
+    const compose = await dockerCompose();
+    await run(compose, ['--env-file', 'deploy/demo.env', 'config', '-q'], { cwd: ROOT });
+    const { stdout } = await run(compose, ['--env-file', 'deploy/demo.env', 'config', '--services'], { cwd: ROOT });
+    expect(stdout.split('\n')).toEqual(expect.arrayContaining(['pg1', 'worker2', 'prometheus', 'grafana']));
+    await expect(
+      run(compose, ['--env-file', '/dev/null', 'config', '-q'], { cwd: ROOT, env: { PATH: process.env.PATH } }),
+    ).rejects.toMatchObject({
+      stderr: expect.stringMatching(/POSTGRES_PASSWORD is missing a value/),
+    });
+  });
+});
+
+/** The Compose command alone, without Docker: compiled once a machine. */
+async function dockerCompose(): Promise<string> {
+  const version = '5.0.2';
+  const bin = join(process.env.SLUICE_CACHE_DIR ?? join(process.env.HOME ?? '/tmp', '.cache/sluice'), `docker-compose-${version}`);
+  const there = await run(join(bin, 'cmd'), ['version']).catch(() => null);
+  if (!there)
+    await run('go', ['install', '-trimpath', '-ldflags', '-s -w', `github.com/docker/compose/v5/cmd@v${version}`], {
+      env: { ...process.env, GOBIN: bin },
+    });
+  return join(bin, 'cmd');
+}

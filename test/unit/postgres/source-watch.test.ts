@@ -1,0 +1,18 @@
+import { isBehind, SourceWatch } from '../../../src/connectors/postgres/source-watch.ts';
+
+test.each([
+  ['0/0', '0/1', true],
+  ['0/1', '0/1', false],
+  ['0/FFFFFFFF', '1/0', true],
+  ['A/0', '9/FFFFFFFF', false],
+  ['16/B374D848', '16/B374D849', true],
+])('%s is behind %s: %s', (lsn, other, behind) => {
+  expect(isBehind(lsn, other)).toBe(behind);
+});
+
+test('of what several sessions have seen the latest counts, and the latest that was not replicated', () => {
+  const seen = (lsn: string, unreplicated: string | null) => ({ system: '1', lsn, unreplicated });
+  expect(new SourceWatch(null).seen).toBeNull();
+  expect(new SourceWatch(null, null, seen('0/5', null), undefined).seen).toEqual(seen('0/5', null));
+  expect(new SourceWatch(null, seen('0/5', '0/5'), seen('0/9', null), seen('0/7', '0/6')).seen).toEqual(seen('0/9', '0/6'));
+});
