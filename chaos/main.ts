@@ -1,6 +1,6 @@
 /** `npm run chaos`: breaks a cluster of its own while pipelines run. */
-import { mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { cp, mkdir, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { plainTable } from '../bench/table.ts';
 import { Database } from '../src/connectors/postgres/database.ts';
 import { makeNewRelease } from './faults/deploy.ts';
@@ -15,7 +15,7 @@ import { faultsJson, faultsTable, loadTable, writeDocument } from './report.ts';
 import { addTrial, type Results, readResults, writeResultsFile } from './results.ts';
 import { type Arena, type RoundContext, round, storm, type Trial } from './round.ts';
 import { Runs } from './runs.ts';
-import { ROOT, startScene } from './scene.ts';
+import { ROOT, type Scene, startScene } from './scene.ts';
 
 const say = (message: string) => console.error(`chaos ${process.uptime().toFixed(0).padStart(5)} s: ${message}`);
 const PIPELINES = ['departures', 'delays', 'flights', 'zipcodes'];
@@ -84,6 +84,7 @@ async function run(options: ChaosOptions, suite: Suite): Promise<void> {
   say(`seed ${options.seed}: the same again with --seed ${options.seed}`);
   const scene = await startScene({ workers: WORKERS, say });
   cleanups.push(() => scene.stop());
+  cleanups.push(() => keepLogs(scene, suite));
   const runs = new Runs(scene.addresses);
   cleanups.push(() => runs.close());
   const context: RoundContext = { scene, runs, random: new Random(options.seed), say };
@@ -93,6 +94,15 @@ async function run(options: ChaosOptions, suite: Suite): Promise<void> {
   if (options.load !== null) await suite.setLoad(await measureLoad(context, options.load));
   else if (options.kills !== null) await killsUntil(options.kills, end, context, arena, suite);
   else await everyFault(options, end, context, arena, suite);
+}
+
+/** What went wrong is to be looked into. */
+async function keepLogs({ folder }: Scene, { failed, files }: Suite): Promise<void> {
+  const logs = join(dirname(files.results), 'logs');
+  await rm(logs, { recursive: true, force: true });
+  if (!failed) return;
+  await cp(join(folder, 'logs'), logs, { recursive: true });
+  say(`the logs of all parts: ${logs}`);
 }
 
 async function killsUntil(kills: number, end: number, context: RoundContext, arena: Arena, suite: Suite): Promise<void> {

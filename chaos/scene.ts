@@ -68,7 +68,7 @@ export async function startScene({ workers, say }: SceneOptions): Promise<Scene>
     const secrets = await clusterSecrets(folder);
     const url = (user: string, password: string, places: readonly Place[], name: string) =>
       `postgres://${user}:${password}@${places.map(({ host, port }) => `${host}:${port}`).join(',')}/${name}`;
-    const sluice = (places: readonly Place[], name: string) => url('sluice', secrets.SLUICE_DB_PASSWORD ?? '', places, name);
+    const sluice = (places: readonly Place[], name: string) => url('etl', secrets.SLUICE_DB_PASSWORD ?? '', places, name);
     const files = join(folder, 'files');
     const workerEnv = (nth: number) => {
       // Neither of them is everybody's first.
@@ -91,7 +91,7 @@ export async function startScene({ workers, say }: SceneOptions): Promise<Scene>
     const nodes = [place('pg1', 5432), place('pg2', 5432)];
     const primary = '?target_session_attrs=read-write';
     const maker = new Database('target', `${url('postgres', secrets.POSTGRES_PASSWORD ?? '', nodes, 'postgres')}${primary}`, { max: 1 });
-    await maker.query('create database shop owner sluice');
+    await maker.query('create database shop owner etl');
     await maker.close();
     say('preparing the data');
     const loads = await prepareData(sluice([place('haproxy1', 5432)], 'shop'), files);

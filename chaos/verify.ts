@@ -46,7 +46,7 @@ async function verifyRun(source: Database, target: Database, run: EndedRun, load
     rowsLost = Math.max(expected.distinct - found.distinct, 0);
     rowsDuplicated = Math.max(found.rows - found.distinct - (expected.rows - expected.distinct), 0);
     problems.push(
-      `${found.rows} rows (${found.distinct} different ones) with checksum ${found.checksum} are not the expected ${expected.rows} with ${expected.checksum}`,
+      `${found.rows} rows (${found.distinct} different ones) with checksum ${found.checksum} are not the expected ${expected.rows} with ${expected.checksum}, as ${found.example} and ${expected.example}`,
     );
   }
   if (run.summary && run.summary.rowsLoaded !== expected.rows)
@@ -67,15 +67,25 @@ interface Content {
   readonly rows: number;
   readonly distinct: number;
   readonly checksum: string;
+  /** The row whose hash is the least: a look at what differs. */
+  readonly example: string;
 }
 
 /** Does not depend on the order of rows, and does on duplicates. */
 async function contentOf(database: Database, table: string): Promise<Content> {
-  const [row] = await database.query<{ rows: string; distinct: string; checksum: string | null }>(
-    `select count(*) as rows, count(distinct h) as distinct, sum(h::numeric)::text as checksum
-     from (select hashtextextended(r::text, 0) as h from ${table} as r) as hashed`,
+  const [there] = await database.query<{ there: boolean }>('select to_regclass($1) is not null as there', [table]);
+  if (!there?.there) return { rows: 0, distinct: 0, checksum: 'none: there is no such table', example: '' };
+  const [row] = await database.query<{ rows: string; distinct: string; checksum: string | null; example: string | null }>(
+    `select count(*) as rows, count(distinct h) as distinct, sum(h::numeric)::text as checksum,
+            (array_agg(r order by h))[1] as example
+     from (select hashtextextended(r::text, 0) as h, r::text as r from ${table} as r) as hashed`,
   );
-  return { rows: Number(row?.rows ?? 0), distinct: Number(row?.distinct ?? 0), checksum: row?.checksum ?? '0' };
+  return {
+    rows: Number(row?.rows ?? 0),
+    distinct: Number(row?.distinct ?? 0),
+    checksum: row?.checksum ?? '0',
+    example: row?.example ?? '',
+  };
 }
 
 /** What may be there for a moment, and not for longer. */
@@ -94,7 +104,7 @@ async function leftOver(target: Database): Promise<string[]> {
   ]);
   const sessions = await target.query<{ query: string; state: string }>(
     `select left(query, 80) as query, state from pg_stat_activity
-     where usename = 'sluice' and state <> 'idle' and pid <> pg_backend_pid() and xact_start < now() - interval '2 seconds'`,
+     where usename = 'etl' and state <> 'idle' and pid <> pg_backend_pid() and xact_start < now() - interval '2 seconds'`,
   );
   const slots = await target.query<{ name: string }>(
     `select slot_name as name from pg_replication_slots where slot_name not in ('pg1', 'pg2')`,

@@ -6,6 +6,7 @@ psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
 create role temporal login password :'temporal_password';
 create database temporal owner temporal;
 create database temporal_visibility owner temporal;
-create role sluice login password :'sluice_password';
-create database sluice owner sluice;
+-- Not called as the ledger's schema, which the role would find before all others.
+create role etl login password :'sluice_password';
+create database sluice owner etl;
 SQL

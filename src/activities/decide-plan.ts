@@ -1,13 +1,15 @@
 /** What a run would do: the part of planning that only reads. `planRun` freezes it, and `sluice explain` shows it. */
 import type { Database } from '../connectors/postgres/database.ts';
 import { LOCK_NOT_AVAILABLE, sqlState } from '../connectors/postgres/errors.ts';
+import { targetPlace } from '../connectors/postgres/load.ts';
 import { whyNotSwapped } from '../connectors/postgres/swap.ts';
 import { inspectTarget, type TargetTable } from '../connectors/postgres/target-table.ts';
 import type { CursorWindow, Source, SourceDescription, TransferChoice } from '../connectors/source.ts';
 import { PermanentError } from '../errors.ts';
 import { readWatermark } from '../ledger/commits.ts';
-import { hasLedger } from '../ledger/migrations.ts';
+import { hasLedger, LEDGER_SCHEMA } from '../ledger/migrations.ts';
 import type { PlannedColumn, PlannedSwap } from '../ledger/run-plan.ts';
+import { STAGING_SCHEMA } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
 import { readColumns, requireTypesFit, stagedColumns } from './columns.ts';
 import { summedColumns } from './source-totals.ts';
@@ -35,6 +37,7 @@ export interface DecidedPlan {
 /** @throws PermanentError where source, row schema and target do not fit one another */
 export async function decidePlan(database: Database, pipeline: BoundPipeline, source: Source, signal: AbortSignal): Promise<DecidedPlan> {
   const [target, description] = await Promise.all([inspectTarget(database, pipeline.target), source.describe(signal)]);
+  await requireOwnSchema(database, pipeline);
   const window = await nextWindow(database, pipeline, source, description, signal);
   const read = readColumns(pipeline, description);
   const typed = stagedColumns(pipeline, description, target, database.label);
@@ -48,6 +51,17 @@ export async function decidePlan(database: Database, pipeline: BoundPipeline, so
   const beside = whyNot === null ? { replaces: target.oid } : null;
   const targetRefusesTwins = beside === null && !distinctKeys && refusesTwins(pipeline, staged, target);
   return { target, description, window, read, staged, choice, distinctKeys, targetRefusesTwins, unmarked, beside, whyNotSwapped: whyNot };
+}
+
+/** A role that is called as the ledger's schema finds that schema first, and its tables would be among the ledger's. */
+async function requireOwnSchema(database: Database, { target: { table } }: BoundPipeline): Promise<void> {
+  const place = await database.transaction((client) => targetPlace(client, table), { readOnly: true });
+  if (place.schema !== LEDGER_SCHEMA && place.schema !== STAGING_SCHEMA) return;
+  throw new PermanentError(
+    'ReservedSchema',
+    `${database.label}: table "${table}" would be in the schema "${place.schema}", which is Sluice's own` +
+      `${table.includes('.') ? '' : " (the role's search_path finds it first)"}. Name another schema: table: 'public.${place.table}'.`,
+  );
 }
 
 /** The source says so, the row schema has looked, or whoever writes the row refuses it. */

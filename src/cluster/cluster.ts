@@ -216,6 +216,6 @@ export async function clusterEnvironment(folder: string, record: ClusterRecord):
     TEMPORAL_ADDRESS: `${address('haproxy1')}:7233`,
     TEMPORAL_NAMESPACE: 'default',
     TEMPORAL_UI_URL: `http://${address('temporal-ui')}:8080`,
-    SLUICE_DATABASE_URL: `postgres://sluice:${SLUICE_DB_PASSWORD}@${hosts}/sluice`,
+    SLUICE_DATABASE_URL: `postgres://etl:${SLUICE_DB_PASSWORD}@${hosts}/sluice`,
   };
 }

@@ -10,7 +10,12 @@ import type { ComposeService } from './compose-file.ts';
 
 const run = promisify(execFile);
 
-type Source = { readonly apt: readonly string[] } | { readonly go: string; readonly version: string } | { readonly own: string };
+type Source =
+  | { readonly apt: readonly string[] }
+  | { readonly go: string; readonly version: string }
+  /** Python packages, in an environment of their own. */
+  | { readonly pip: readonly string[]; readonly version: string; readonly apt: readonly string[] }
+  | { readonly own: string };
 
 interface Program {
   /** What the image calls it. */
@@ -25,12 +30,20 @@ interface Program {
 }
 
 const TEMPORAL = '1.32.1';
+const PATRONI = '4.1.5';
 const CLI = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 
 /** By image. */
 const PROGRAMS: Readonly<Record<string, Program>> = {
   'quay.io/coreos/etcd': { name: 'etcd', from: { apt: ['etcd-server'] } },
-  'sluice-postgres': { name: 'patroni', unprivileged: true, from: { apt: ['patroni', 'python3-etcd', 'postgresql', 'postgresql-client'] } },
+  // Debian's own Patroni takes the leader's lock back from its successor: docs/decisions/0008-patroni-is-pinned.md
+  'sluice-postgres': {
+    ...{ name: 'patroni', unprivileged: true },
+    from: {
+      ...{ pip: [`patroni[psycopg3,etcd3]==${PATRONI}`, 'psycopg[binary]==3.3.9'], version: PATRONI },
+      apt: ['postgresql', 'postgresql-client', 'python3-venv'],
+    },
+  },
   haproxy: { name: 'haproxy', from: { apt: ['haproxy'] } },
   'temporalio/server': { name: 'temporal-server', from: { go: 'go.temporal.io/server/cmd/server', version: TEMPORAL } },
   'temporalio/admin-tools': { name: 'temporal-sql-tool', from: { go: 'go.temporal.io/server/cmd/tools/sql', version: TEMPORAL } },
@@ -81,7 +94,7 @@ export async function findPrograms(
   const found = new Map<string, FoundProgram>();
   const missing: MissingProgram[] = [];
   const postgres = await postgresFolders();
-  const folders = [...goFolders(env), ...postgres];
+  const folders = [...programFolders(env), ...postgres];
   for (const service of services) {
     const program = PROGRAMS[service.image];
     if (!program) continue;
@@ -118,10 +131,16 @@ export async function installPrograms(
     await apt('update', '-qq');
     await apt('install', '-y', '-qq', '--no-install-recommends', ...packages);
   }
+  for (const { program, from } of missing) {
+    if (!('pip' in from)) continue;
+    const folder = programFolder(program, from.version, env);
+    await attempt('python3', ['-m', 'venv', folder], env);
+    await attempt(join(folder, 'bin/pip'), ['install', '--quiet', ...from.pip], env);
+  }
   const programs = new Map(missing.flatMap(({ from, program }) => ('go' in from ? [[program, from]] : [])));
   for (const [name, { go, version }] of programs) {
     say(`Compiling ${name} ${version} with go install: some minutes, and only this once; it is kept in the cache.`);
-    const folder = goFolder(name, version, env);
+    const folder = programFolder(name, version, env);
     await mkdir(folder, { recursive: true });
     await attempt('go', ['install', '-trimpath', '-ldflags', '-s -w', `${go}@v${version}`], {
       ...env,
@@ -146,15 +165,20 @@ async function attempt(command: string, args: readonly string[], env: NodeJS.Pro
 }
 
 /** Versions stand beside one another in the cache. */
-function goFolder(name: string, version: string, env: NodeJS.ProcessEnv): string {
+function programFolder(name: string, version: string, env: NodeJS.ProcessEnv): string {
   return join(cacheFolder(env), `${name}-${version}`);
 }
 
-function goFolders(env: NodeJS.ProcessEnv): string[] {
-  return Object.values(PROGRAMS).flatMap(({ name, alias, from }) => ('go' in from ? [goFolder(alias ?? name, from.version, env)] : []));
+function programFolders(env: NodeJS.ProcessEnv): string[] {
+  return Object.values(PROGRAMS).flatMap(({ name, alias, from }) => {
+    if (!('version' in from)) return [];
+    const folder = programFolder(alias ?? name, from.version, env);
+    return ['pip' in from ? join(folder, 'bin') : folder];
+  });
 }
 
 function installCommand({ name, alias, from }: Program): string {
+  if ('pip' in from) return `apt-get install ${from.apt.join(' ')}; pip install '${from.pip.join("' '")}'`;
   if ('apt' in from) return `apt-get install ${from.apt.join(' ')}`;
   return 'go' in from ? `go install ${from.go}@v${from.version} (as ${alias ?? name})` : '';
 }
