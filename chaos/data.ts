@@ -25,7 +25,7 @@ const TABLES = {
   departures:
     'id bigint primary key, month text not null, delay integer not null, distance integer not null, origin text not null, destination text not null',
   expected_flights:
-    'date timestamptz not null, delay bigint not null, distance bigint not null, origin text not null, destination text not null',
+    'date timestamp not null, delay bigint not null, distance bigint not null, origin text not null, destination text not null',
   expected_zipcodes:
     'zip_code text primary key, latitude double precision not null, longitude double precision not null, city text not null, state text not null, county text not null',
 };

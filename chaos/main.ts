@@ -138,7 +138,7 @@ async function everyFault(options: ChaosOptions, end: number, context: RoundCont
 async function smallArena(small: SmallDisk): Promise<Arena> {
   const target = new Database('target', small.url, { max: 4 });
   cleanups.push(() => target.close());
-  return { target, pipelines: ['departures_on_small_disk'] };
+  return { target, pipelines: Array.from({ length: 4 }, () => 'departures_on_small_disk') };
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

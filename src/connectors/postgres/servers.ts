@@ -6,10 +6,12 @@ import pg from 'pg';
 import { PermanentError, TransientError } from '../../errors.ts';
 import type { ConnectionUrl, ServerAddress, SessionAttributes } from './connection-url.ts';
 import { classifyPostgres } from './errors.ts';
+import { Liveness } from './liveness.ts';
 
 interface Server {
   readonly name: string;
   readonly pool: pg.Pool;
+  readonly liveness: Liveness;
 }
 
 export class Servers {
@@ -23,10 +25,12 @@ export class Servers {
     this.#url = url;
     this.#label = label;
     this.#servers = url.servers.map((address) => {
-      const pool = new pg.Pool({ ...options, connectionString: url.urlFor(address) });
+      const connectionString = url.urlFor(address);
+      const liveness = new Liveness(connectionString);
+      const pool = new pg.Pool({ ...options, connectionString, onConnect: (client) => liveness.meet(client) });
       // Idle clients fail at every failover of the server; the next query opens a new one.
       pool.on('error', () => {});
-      return { name: nameOf(address), pool };
+      return { name: nameOf(address), pool, liveness };
     });
   }
 
@@ -45,7 +49,7 @@ export class Servers {
       for (const nth of this.#order()) {
         const server = this.#servers[nth] as Server;
         try {
-          const client = await server.pool.connect();
+          const client = await take(server);
           const isnt = await whyNot(client, wanted, unfit);
           if (isnt === null) {
             this.#last = nth;
@@ -81,6 +85,18 @@ export class Servers {
 }
 
 const nameOf = ({ host, port }: ServerAddress): string => `${host}:${port}`;
+
+/** A session of the pool, watched until it is given back. */
+async function take({ pool, liveness }: Server): Promise<pg.PoolClient> {
+  const client = await pool.connect();
+  const stop = liveness.watch(client);
+  const { release } = client;
+  client.release = (error) => {
+    stop();
+    release.call(client, error);
+  };
+  return client;
+}
 
 /** Why a server that is of the right kind will not do now; null where it does. */
 export type Unfit = (client: pg.PoolClient) => Promise<string | null>;

@@ -1,0 +1,104 @@
+/**
+ * Notices a connection whose other end is gone without a word (a half-open connection): TCP itself may take a quarter of an hour, and a statement may
+ * rightly take longer than any limit. So the server is asked, over a connection of its own, whether it still works on what is waited for.
+ */
+import pg from 'pg';
+
+/** A statement for which nothing has arrived for so long is asked about, and again after as long. */
+const SILENT_MS = 10_000;
+const LOOK_MS = 2_000;
+const CONNECT_MS = 3_000;
+
+/** Which server process a session is. */
+interface Backend {
+  readonly pid: number;
+  readonly address: string;
+  /** When the server was started: after a restart none of its processes is what it was. */
+  readonly serverStarted: string;
+}
+
+const WHO = `select pg_backend_pid() as pid, coalesce(host(inet_server_addr()) || ':' || inet_server_port(), '') as address,
+                    pg_postmaster_start_time()::text as "serverStarted"`;
+
+/** What `pg` knows of a session: whether an answer is awaited, and what has arrived. */
+interface Insides {
+  readonly readyForQuery: boolean;
+  readonly processID: number;
+  readonly connection: { readonly stream: { readonly bytesRead: number; destroy(error: Error): void } };
+}
+
+const insidesOf = (client: pg.ClientBase): Insides => client as unknown as Insides;
+
+export class Liveness {
+  readonly #url: string;
+  readonly #backends = new WeakMap<pg.ClientBase, Backend>();
+
+  /** @param url of the one server that the clients are connected to */
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  /** To be called for each new session, before anything else is asked of it. */
+  async meet(client: pg.ClientBase): Promise<void> {
+    // What speaks the protocol and is no PostgreSQL need not know these functions.
+    const answer = await client.query<Backend>(WHO).catch((error: unknown) => {
+      if (error instanceof pg.DatabaseError) return null;
+      throw error;
+    });
+    const backend = answer?.rows[0];
+    // Behind a pooler the session is not this server process; nobody can ask for it then.
+    if (backend && backend.pid === insidesOf(client).processID) this.#backends.set(client, backend);
+  }
+
+  /** Watches a session until the answer is called. One that turns out to be dead is closed, which fails what waits for it. */
+  watch(client: pg.ClientBase): () => void {
+    const backend = this.#backends.get(client);
+    if (!backend) return () => {};
+    let arrived = -1;
+    let since = Date.now();
+    let asking = false;
+    const timer = setInterval(async () => {
+      const { readyForQuery, connection } = insidesOf(client);
+      const { bytesRead } = connection.stream;
+      if (readyForQuery || bytesRead !== arrived) {
+        arrived = bytesRead;
+        since = Date.now();
+        return;
+      }
+      if (asking || Date.now() - since < SILENT_MS) return;
+      asking = true;
+      const isDead = await this.#isDead(backend).catch(() => false); // who cannot ask does not know
+      asking = false;
+      since = Date.now();
+      if (isDead && connection.stream.bytesRead === arrived && !insidesOf(client).readyForQuery) {
+        connection.stream.destroy(new Error('Connection terminated: the server does not know it any more'));
+      }
+    }, LOOK_MS);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
+
+  async #isDead({ pid, address, serverStarted }: Backend): Promise<boolean> {
+    const client = new pg.Client({
+      connectionString: this.#url,
+      connectionTimeoutMillis: CONNECT_MS,
+      query_timeout: CONNECT_MS,
+      application_name: 'sluice liveness',
+    });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      const [now] = (await client.query<Backend>(WHO)).rows;
+      // Behind what spreads connections over several servers this one may be another.
+      if (now?.address !== address) return false;
+      if (now.serverStarted !== serverStarted) return true;
+      const { rowCount } = await client.query(
+        `select from pg_stat_activity where pid = $1 and (state = 'active' or state_change > now() - interval '5 seconds')`,
+        [pid],
+      );
+      return rowCount === 0;
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+}
