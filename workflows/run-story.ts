@@ -11,7 +11,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { stageWorkflowId } from '../src/contracts/names.ts';
+import { stageWorkflowId, WORKFLOW_TASK_TIMEOUT } from '../src/contracts/names.ts';
 import type { PipelineInput, PlanSummary, Progress, RunStatus, Stage, StageName } from '../src/contracts/run.ts';
 import type { StageInput, StageTotals } from '../src/contracts/stages.ts';
 import { pauseSignal, progressQuery, resumeSignal, stageProgressSignal } from './messages.ts';
@@ -67,6 +67,7 @@ export class RunStory {
       args: [{ ...input, paused: this.#paused, carried: null }],
       staticSummary: `${stage} ${input.plan.run.pipeline}`,
       staticDetails: input.plan.description,
+      workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
       cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
       parentClosePolicy: ParentClosePolicy.TERMINATE,
       ...(input.plan.searchAttributes ? { typedSearchAttributes: attributes(input.plan.run.pipeline, stage, 'running') } : {}),

@@ -1,7 +1,7 @@
 /** Starts, finds and steers runs: a thin typed layer over `@temporalio/client`. */
 import { randomUUID } from 'node:crypto';
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { PIPELINE_WORKFLOW, VERIFY_WORKFLOW, verifyWorkflowId } from '../contracts/names.ts';
+import { PIPELINE_WORKFLOW, VERIFY_WORKFLOW, verifyWorkflowId, WORKFLOW_TASK_TIMEOUT } from '../contracts/names.ts';
 import type { Json, PipelineInput } from '../contracts/run.ts';
 import type { VerifyInput } from '../contracts/verification.ts';
 import { PermanentError } from '../errors.ts';
@@ -113,6 +113,7 @@ export class SluiceClient {
         args: [input],
         workflowId: verifyWorkflowId(id),
         taskQueue: this.settings.taskQueue,
+        workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
         workflowIdConflictPolicy: 'USE_EXISTING',
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         staticSummary: oneLine(`verify ${id}`),
@@ -134,6 +135,7 @@ export class SluiceClient {
         args: [input],
         workflowId: id,
         taskQueue: this.settings.taskQueue,
+        workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
         workflowIdConflictPolicy: conflict,
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         staticSummary: summaryOf(input),

@@ -1,6 +1,9 @@
 /** Names that programs outside Sluice use: workflow types, signals, queries, the task queue, search attributes. */
 import type { Stage } from './run.ts';
 
+/** How long the worker that has a workflow task may be gone before another gets it. The server's own default is 10 seconds. */
+export const WORKFLOW_TASK_TIMEOUT = '5 seconds';
+
 export const DEFAULT_TASK_QUEUE = 'sluice';
 
 /** Workflow types. */

@@ -89,6 +89,15 @@ test('up, a run through the loss of the primary and of a worker, and down', asyn
   // What is set up is left as it is.
   expect(await sluice('setup')).toMatchObject({ namespace: 'default', searchAttributes: true });
 
+  // Given what alerts and the dashboard show is measured
+  const prometheus = (await parts()).find(({ name }) => name === 'prometheus')?.address;
+  await until('every metric is there', async () => {
+    const response = await fetch(`http://${prometheus}:9090/api/v1/label/__name__/values`);
+    const { data } = (await response.json()) as { data: string[] };
+    const missing = metricNames().filter((name) => !data.includes(name));
+    return missing.length === 0;
+  });
+
   // When the primary and a worker are killed in the middle of a run
   await seedFlights(url, 'departures', ROWS);
   const { run: id } = (await sluice('run', 'copy', '--detach')) as { run: string };
@@ -131,6 +140,15 @@ test('up, a run through the loss of the primary and of a worker, and down', asyn
   expect(await sluice('cluster', 'down')).toEqual({ stopped: true });
   expect(processesOf(folder)).toEqual([]);
 });
+
+/** Of the alerts and the dashboard. */
+function metricNames(): string[] {
+  const files = ['deploy/prometheus/rules.yml', 'deploy/grafana/dashboards/cluster.json'].map((file) =>
+    readFileSync(join(ROOT, file), 'utf8'),
+  );
+  const names = files.flatMap((text) => text.match(/\b(patroni|haproxy|etcd|persistence|approximate|service)_[a-z_]+(?=[[{) ]| =)/g) ?? []);
+  return [...new Set([...names, 'up'])];
+}
 
 /** Processes that have the folder in their command line or environment. */
 function processesOf(where: string): string[] {

@@ -142,6 +142,12 @@ const MISTAKES: Record<string, Mistake> = {
     type: 'MissingSchema',
     says: [() => `target postgres://${where()}`, '"warehouse.orders"', 'schema "warehouse"', /Create the schema/],
   },
+  "a table in the ledger's own schema": {
+    pipeline: 'copy',
+    params: () => ({ to: 'sluice.orders' }),
+    type: 'ReservedSchema',
+    says: [() => `target postgres://${where()}`, 'schema "sluice", which is Sluice\'s own', "'public.orders'"],
+  },
   'a view as target': {
     pipeline: 'copy',
     params: () => ({ to: 'seen' }),

@@ -1,0 +1,51 @@
+/** A connection whose other end is gone without a word is given up; one whose server works for long is not. */
+import { FaultyProxy } from '../../chaos/proxy.ts';
+import { Database } from '../../src/connectors/postgres/database.ts';
+import { cleanups } from '../helpers/cleanup.ts';
+import { freshDatabase } from '../helpers/servers.ts';
+
+jest.setTimeout(90_000);
+
+async function behindProxy() {
+  const url = new URL(await freshDatabase('half_open'));
+  const proxy = await FaultyProxy.start({ host: url.hostname, port: Number(url.port) });
+  cleanups.push(() => proxy.stop());
+  url.port = String(proxy.place.port);
+  const database = new Database('target', url.href, { max: 2 });
+  cleanups.push(() => database.close());
+  return { proxy, database };
+}
+
+test.concurrent('a statement whose connection is half-open fails, and the next one works', async () => {
+  const { proxy, database } = await behindProxy();
+  const waiting = database.transaction(async (client) => {
+    await client.query('create table t (id int)');
+    const asked = client.query('select pg_sleep(1)');
+    proxy.halfOpen();
+    await asked;
+  });
+  await expect(waiting).rejects.toMatchObject({ code: 'DatabaseUnreachable', blameless: true });
+  expect(await database.query(`select to_regclass('t') as t`)).toEqual([{ t: null }]);
+});
+
+test.concurrent('a session of the pool that went half-open while nobody used it fails too', async () => {
+  const { proxy, database } = await behindProxy();
+  await database.query('select 1');
+  proxy.halfOpen();
+  await expect(database.query('select 2 as two')).rejects.toMatchObject({ code: 'DatabaseUnreachable' });
+  expect(await database.query('select 2 as two')).toEqual([{ two: 2 }]);
+});
+
+test.concurrent('a statement that takes long is waited for', async () => {
+  const { database } = await behindProxy();
+  expect(await database.query(`select 'done' as it from pg_sleep(25)`)).toEqual([{ it: 'done' }]);
+});
+
+test.concurrent('a session that waits for its client is left alone', async () => {
+  const { database } = await behindProxy();
+  const rows = await database.transaction(async (client) => {
+    await new Promise((done) => setTimeout(done, 20_000));
+    return (await client.query('select 1 as one')).rows;
+  });
+  expect(rows).toEqual([{ one: 1 }]);
+});
