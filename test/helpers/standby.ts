@@ -57,8 +57,11 @@ export async function startPair(settings: Record<string, string> = {}): Promise<
     promote: async () => {
       if (receiver > 0) process.kill(receiver, 'SIGKILL'); // what waits in its socket is lost; the standby starts again
       await until('the standby is promoted', async () => {
-        const promoted = await query(standby.url, 'select pg_promote()').catch(() => null);
-        return promoted !== null;
+        const [row] = await query<{ promoted: boolean }>(
+          standby.url,
+          'select case when pg_is_in_recovery() then pg_promote(true, 5) else true end as promoted',
+        ).catch(() => []);
+        return row?.promoted ?? false;
       });
     },
     caughtUp: async () => {
