@@ -14,6 +14,8 @@ const ONE_IN = 5;
 const KILL_EVERY_MS = 60_000;
 const LOOK_MS = 1_000;
 const END_MS = 60 * 60_000;
+/** So long runs are started. */
+const KEEP_MS = 190_000;
 
 export async function measureLoad({ scene, runs, random, say }: RoundContext, count: number): Promise<LoadResult> {
   const { supervisor } = scene;
@@ -25,7 +27,7 @@ export async function measureLoad({ scene, runs, random, say }: RoundContext, co
   };
   const first = await runs.start(SMALL);
   const alone = await secondsOf(first);
-  say(`a small run alone: ${alone.toFixed(1)} s; starting ${count} runs`);
+  say(`a small run alone: ${alone.toFixed(1)} s; keeping ${count} runs going for ${KEEP_MS / 1000} s`);
 
   const began = performance.now();
   let over = false;
@@ -43,12 +45,18 @@ export async function measureLoad({ scene, runs, random, say }: RoundContext, co
       say(`killed a worker; ${kills} so far`);
     }
   })();
-  // The large ones first: they have the start that the small ones may not have to wait for.
-  const large = await Promise.all(Array.from({ length: Math.ceil(count / ONE_IN) }, () => runs.start(LARGE)));
-  const small = await Promise.all(Array.from({ length: count - large.length }, () => runs.start(SMALL)));
-  const smallSeconds = await Promise.all(small.map(secondsOf));
-  const deadline = Date.now() + END_MS;
-  const ended: EndedRun[] = await Promise.all([first, ...large, ...small].map((run) => runs.ended(run, deadline)));
+  // As many as are wanted at any time: where one has ended, another of its kind begins.
+  const ended: EndedRun[] = [await runs.ended(first, Date.now() + END_MS)];
+  const smallSeconds: number[] = [];
+  const lastStart = Date.now() + KEEP_MS;
+  const keepGoing = async (pipeline: string) => {
+    do {
+      const started = performance.now();
+      ended.push(await runs.ended(await runs.start(pipeline), Date.now() + END_MS));
+      if (pipeline === SMALL) smallSeconds.push((performance.now() - started) / 1000);
+    } while (Date.now() < lastStart);
+  };
+  await Promise.all(Array.from({ length: count }, (_, nth) => keepGoing(nth % ONE_IN === 0 ? LARGE : SMALL)));
   const seconds = (performance.now() - began) / 1000;
   over = true;
   await watching;
@@ -59,7 +67,15 @@ export async function measureLoad({ scene, runs, random, say }: RoundContext, co
   const rows = ended.reduce((sum, { summary }) => sum + (summary?.rowsRead ?? 0), 0);
   const tenth = Math.max(1, Math.floor(memory.length / 10));
   return {
-    ...{ at: new Date().toISOString(), runs: count, workers: workers.length, kills, survived: problems.length === 0, seconds },
+    ...{
+      at: new Date().toISOString(),
+      runs: count,
+      ended: ended.length,
+      workers: workers.length,
+      kills,
+      survived: problems.length === 0,
+      seconds,
+    },
     rowsPerSecond: rows / seconds,
     workerBytes: { first: median(memory.slice(0, tenth)), last: median(memory.slice(-tenth)), most: Math.max(...memory) },
     smallRunSeconds: { alone, median: median(smallSeconds), worst: Math.max(...smallSeconds) },

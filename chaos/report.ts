@@ -34,7 +34,7 @@ export function loadTable(load: LoadResult): Table {
   return {
     head: ['under load', 'measured'],
     rows: [
-      ['runs at once', count(load.runs)],
+      ['runs at once, and in all', `${count(load.runs)}, ${count(load.ended)}`],
       ['workers, and how often one was killed', `${load.workers}, ${count(load.kills)} times`],
       ['all ended, with the right rows', load.survived ? 'yes' : 'no'],
       ['time', `${fixed(load.seconds, 0)} s, ${count(load.rowsPerSecond)} rows/s`],

@@ -18,7 +18,10 @@ const counted = z.object({
 
 const load = z.object({
   at: z.string(),
+  /** At once. */
   runs: z.int(),
+  /** In all. */
+  ended: z.int(),
   workers: z.int(),
   kills: z.int(),
   survived: z.boolean(),
