@@ -1,6 +1,7 @@
 /** Writes the figures: results.json and figures.json for programs, the tables of docs/performance.md for people. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceSection } from './page-section.ts';
 import type { BenchResult, BenchSetting } from './results.ts';
 import { ROOT } from './stack.ts';
 import { count, markdownTable, percent, type Table } from './table.ts';
@@ -34,7 +35,7 @@ export async function writeResults(result: BenchResult, out: string | null): Pro
 
   // The page of the repository is also what a page elsewhere begins as.
   let page = await readFile(document, 'utf8').catch(() => readFile(join(ROOT, 'docs/performance.md'), 'utf8'));
-  for (const [name, lines] of sections(result)) page = replaceSection(page, name, lines);
+  for (const [name, lines] of sections(result)) page = replaceSection(page, `bench:${name}`, lines, 'performance.md');
   await write(document, page);
   return written;
 }
@@ -80,12 +81,4 @@ function setting({ at, version, quick, load, rows, repeats, workers, postgres, n
     `Measured on ${at.slice(0, 10)} with version ${version}: ${load.cpus} CPUs, ${postgres}, Node ${node}, ${workers} workers, ` +
     `${count(rows)} orders, medians of ${repeats}; ${noise}.${size}`
   );
-}
-
-/** @throws Error where the page has no such section */
-function replaceSection(page: string, name: Section, lines: readonly string[]): string {
-  const [begin, end] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`];
-  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`performance.md has no section between ${begin} and ${end}; put it back`);
-  return `${page.slice(0, from + begin.length)}\n\n${lines.join('\n')}\n\n${page.slice(to)}`;
 }

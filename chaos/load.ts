@@ -1,7 +1,7 @@
 /** Many runs at once, large and small, while a worker is killed every minute. */
-import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { median } from '../bench/results.ts';
+import { residentBytes } from '../src/cluster/status.ts';
 import type { LoadResult } from './results.ts';
 import type { RoundContext } from './round.ts';
 import type { ChaosRun, EndedRun } from './runs.ts';
@@ -37,7 +37,8 @@ export async function measureLoad({ scene, runs, random, say }: RoundContext, co
     for (let nextKill = Date.now() + KILL_EVERY_MS; !over; await delay(LOOK_MS)) {
       for (const name of workers) {
         const [main] = await supervisor.processes(name, 'main');
-        if (main) memory.push(await residentBytes(main.pid));
+        const bytes = main ? await residentBytes(main.pid) : null;
+        if (bytes !== null) memory.push(bytes);
       }
       if (Date.now() < nextKill) continue;
       nextKill += KILL_EVERY_MS;
@@ -80,9 +81,4 @@ export async function measureLoad({ scene, runs, random, say }: RoundContext, co
     workerBytes: { first: median(memory.slice(0, tenth)), last: median(memory.slice(-tenth)), most: Math.max(...memory) },
     smallRunSeconds: { alone, median: median(smallSeconds), worst: Math.max(...smallSeconds) },
   };
-}
-
-async function residentBytes(pid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
 }

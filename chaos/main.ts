@@ -3,7 +3,8 @@ import { cp, mkdir, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { plainTable } from '../bench/table.ts';
 import { Database } from '../src/connectors/postgres/database.ts';
-import { makeNewRelease } from './faults/deploy.ts';
+import { writeJsonFile } from '../src/local/json-file.ts';
+import { makeDeploy } from './faults/deploy.ts';
 import type { SmallDisk } from './faults/disk-full.ts';
 import type { Fault } from './faults/fault.ts';
 import { NETWORK_FAULTS } from './faults/network.ts';
@@ -12,7 +13,7 @@ import { measureLoad } from './load.ts';
 import { type ChaosOptions, parseOptions } from './options.ts';
 import { Random } from './random.ts';
 import { faultsJson, faultsTable, loadTable, writeDocument } from './report.ts';
-import { addTrial, type Results, readResults, writeResultsFile } from './results.ts';
+import { addTrial, type Results, readResults } from './results.ts';
 import { type Arena, type RoundContext, round, storm, type Trial } from './round.ts';
 import { Runs } from './runs.ts';
 import { ROOT, type Scene, startScene } from './scene.ts';
@@ -32,34 +33,32 @@ function cleanUp(): Promise<void> {
   return cleaning;
 }
 
+interface Files {
+  readonly results: string;
+  readonly document: string;
+}
+
 class Suite {
-  readonly #options: ChaosOptions;
-  readonly #files: { readonly results: string; readonly document: string };
+  readonly files: Files;
+  /** Over all calls. */
+  all: Results;
   /** Of this call. */
   session: Results;
-  #all: Results;
   failed = false;
+  readonly #seed: number;
 
-  constructor(options: ChaosOptions, files: Suite['files'], all: Results) {
-    this.#options = options;
-    this.#files = files;
-    this.#all = all;
-    this.session = { ...all, seeds: [options.seed], faults: {}, load: null };
-  }
-
-  get all(): Results {
-    return this.#all;
-  }
-
-  get files(): { readonly results: string; readonly document: string } {
-    return this.#files;
+  constructor(seed: number, files: Files, all: Results) {
+    this.#seed = seed;
+    this.files = files;
+    this.all = all;
+    this.session = { ...all, seeds: [seed], faults: {}, load: null };
   }
 
   async add(trials: readonly Trial[], faults: readonly Fault[]): Promise<void> {
     for (const trial of trials) {
       const says = faults.find(({ name }) => name === trial.fault)?.says ?? '';
-      this.session = addTrial(this.session, trial, says, this.#options.seed);
-      this.#all = addTrial(this.#all, trial, says, this.#options.seed);
+      this.session = addTrial(this.session, trial, says, this.#seed);
+      this.all = addTrial(this.all, trial, says, this.#seed);
     }
     const problems = [...new Set(trials.flatMap((trial) => trial.problems))];
     for (const problem of problems) say(`NOT SURVIVED: ${problem}`);
@@ -69,14 +68,14 @@ class Suite {
 
   async setLoad(load: NonNullable<Results['load']>): Promise<void> {
     this.session = { ...this.session, load };
-    this.#all = { ...this.#all, at: load.at, load };
+    this.all = { ...this.all, at: load.at, load };
     this.failed ||= !load.survived;
     await this.save();
   }
 
   async save(): Promise<void> {
-    await writeResultsFile(this.#files.results, this.#all);
-    await writeDocument(this.#files.document, join(ROOT, 'docs/reliability.md'), this.#all);
+    await writeJsonFile(this.files.results, this.all);
+    await writeDocument(this.files.document, join(ROOT, 'docs/reliability.md'), this.all);
   }
 }
 
@@ -117,8 +116,7 @@ async function killsUntil(kills: number, end: number, context: RoundContext, are
 async function everyFault(options: ChaosOptions, end: number, context: RoundContext, arena: Arena, suite: Suite): Promise<void> {
   const { scene } = context;
   const small = scene.smallDisk;
-  const release = await makeNewRelease(scene.folder);
-  const faults = [...PROCESS_FAULTS, ...NETWORK_FAULTS, release.fault, ...(small ? [small.fault] : [])];
+  const faults = [...PROCESS_FAULTS, ...NETWORK_FAULTS, await makeDeploy(scene.folder), ...(small ? [small.fault] : [])];
   if (!small) say('disk full: left out, for this machine does not let us mount a file system');
   const wanted = faults.filter(({ name }) => options.only.length === 0 || options.only.some((part) => name.includes(part)));
   const onSmall = small ? await smallArena(small) : null;
@@ -153,7 +151,7 @@ const out = options.out === null ? null : resolve(options.out);
 process.chdir(ROOT);
 if (out) await mkdir(out, { recursive: true });
 const files = { results: join(out ?? join(ROOT, 'chaos'), 'results.json'), document: join(out ?? join(ROOT, 'docs'), 'reliability.md') };
-const suite = new Suite(options, files, await readResults(files.results));
+const suite = new Suite(options.seed, files, await readResults(files.results));
 try {
   await run(options, suite);
 } catch (error) {

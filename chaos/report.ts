@@ -1,16 +1,18 @@
 /** The results as a table: for the terminal, and for docs/reliability.md. */
 import { readFile, writeFile } from 'node:fs/promises';
+import { replaceSection } from '../bench/page-section.ts';
+import { median } from '../bench/results.ts';
 import { count, fixed, markdownTable, type Table } from '../bench/table.ts';
-import type { LoadResult, Results } from './results.ts';
+import type { Counted, LoadResult, Results } from './results.ts';
 
 export function faultsTable({ faults }: Results): Table {
   return {
     head: ['fault', 'what is done', 'tried', 'survived', 'recovered, median s', 'worst s', 'rows lost', 'rows twice', 'rows copied again'],
     rows: Object.entries(faults).map(([name, each]) => {
-      const sorted = [...each.recoverSeconds].sort((a, b) => a - b);
+      const { recoverMedianSeconds, recoverWorstSeconds } = recovered(each);
       return [
         ...[name, each.says, count(each.tried), count(each.survived)],
-        ...(sorted.length === 0 ? ['-', '-'] : [fixed(median(sorted), 1), fixed(sorted.at(-1) ?? 0, 1)]),
+        ...[recoverMedianSeconds, recoverWorstSeconds].map((seconds) => (seconds === null ? '-' : fixed(seconds, 1))),
         ...[count(each.rowsLost), count(each.rowsDuplicated), count(each.rowsCopiedAgain)],
       ];
     }),
@@ -18,15 +20,16 @@ export function faultsTable({ faults }: Results): Table {
 }
 
 export function faultsJson({ faults }: Results): object[] {
-  return Object.entries(faults).map(([fault, { recoverSeconds, tried, survived, rowsLost, rowsDuplicated, rowsCopiedAgain }]) => {
-    const sorted = [...recoverSeconds].sort((a, b) => a - b);
-    return {
-      ...{ fault, tried, survived },
-      recoverMedianSeconds: sorted.length === 0 ? null : median(sorted),
-      recoverWorstSeconds: sorted.at(-1) ?? null,
-      ...{ rowsLost, rowsDuplicated, rowsCopiedAgain },
-    };
+  return Object.entries(faults).map(([fault, each]) => {
+    const { tried, survived, rowsLost, rowsDuplicated, rowsCopiedAgain } = each;
+    return { fault, tried, survived, ...recovered(each), rowsLost, rowsDuplicated, rowsCopiedAgain };
   });
+}
+
+/** Null where no partition was in hand when it broke. */
+function recovered({ recoverSeconds }: Counted): { recoverMedianSeconds: number | null; recoverWorstSeconds: number | null } {
+  if (recoverSeconds.length === 0) return { recoverMedianSeconds: null, recoverWorstSeconds: null };
+  return { recoverMedianSeconds: median(recoverSeconds), recoverWorstSeconds: Math.max(...recoverSeconds) };
 }
 
 export function loadTable(load: LoadResult): Table {
@@ -57,21 +60,10 @@ export async function writeDocument(file: string, template: string, results: Res
   let page = await readFile(file, 'utf8').catch(() => readFile(template, 'utf8'));
   const tried = Object.values(results.faults).reduce((sum, { tried: each }) => sum + each, 0);
   const setting = `Version ${results.version}, last on ${results.at.slice(0, 10)}: ${count(tried)} faults so far, over ${count(results.seeds.length)} seeds.`;
-  page = replaceSection(page, 'faults', [setting, '', ...markdownTable(faultsTable(results))]);
-  if (results.load)
-    page = replaceSection(page, 'load', [`Measured on ${results.load.at.slice(0, 10)}.`, '', ...markdownTable(loadTable(results.load))]);
+  page = replaceSection(page, 'chaos:faults', [setting, '', ...markdownTable(faultsTable(results))], 'reliability.md');
+  if (results.load) {
+    const lines = [`Measured on ${results.load.at.slice(0, 10)}.`, '', ...markdownTable(loadTable(results.load))];
+    page = replaceSection(page, 'chaos:load', lines, 'reliability.md');
+  }
   await writeFile(file, page);
-}
-
-function replaceSection(page: string, name: string, lines: readonly string[]): string {
-  const [begin, end] = [`<!-- chaos:${name} -->`, `<!-- /chaos:${name} -->`];
-  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`reliability.md has no section between ${begin} and ${end}; put it back`);
-  return `${page.slice(0, from + begin.length)}\n\n${lines.join('\n')}\n\n${page.slice(to)}`;
-}
-
-function median(sorted: readonly number[]): number {
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
 }

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readJsonFile, writeJsonFile } from '../src/local/json-file.ts';
+import { readJsonFile } from '../src/local/json-file.ts';
 import type { Trial } from './round.ts';
 import { ROOT } from './scene.ts';
 
@@ -53,10 +53,6 @@ export async function readResults(file: string): Promise<Results> {
   const fresh: Results = { version, at: '', seeds: [], faults: {}, load: null };
   const known = await readJsonFile(file, results, fresh);
   return known.version === version ? known : fresh;
-}
-
-export async function writeResultsFile(file: string, all: Results): Promise<void> {
-  await writeJsonFile(file, all);
 }
 
 export function addTrial(all: Results, trial: Trial, says: string, seed: number): Results {

@@ -1,7 +1,8 @@
 /** Who of the parts is what at the moment. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { answers, type Supervisor } from '../src/cluster/supervisor.ts';
+import { answers, isEtcdLeader } from '../src/cluster/health.ts';
+import type { Supervisor } from '../src/cluster/supervisor.ts';
 import { identify, type ProcessIdentity } from '../src/local/process-identity.ts';
 
 const LIMIT_MS = 60_000;
@@ -12,15 +13,12 @@ export async function primaryOf(supervisor: Supervisor): Promise<string> {
 }
 
 export async function etcdLeader(supervisor: Supervisor): Promise<string> {
-  return await first(['etcd1', 'etcd2', 'etcd3'], 'etcd leader', async (name) => {
-    const response = await fetch(`http://${supervisor.part(name).address}:2379/metrics`, { signal: AbortSignal.timeout(2_000) });
-    return /^etcd_server_is_leader 1$/m.test(await response.text());
-  });
+  return await first(['etcd1', 'etcd2', 'etcd3'], 'etcd leader', (name) => isEtcdLeader(supervisor.part(name).address));
 }
 
 async function first(names: readonly string[], what: string, is: (name: string) => Promise<boolean>): Promise<string> {
   for (const deadline = Date.now() + LIMIT_MS; Date.now() < deadline; await delay(200)) {
-    for (const name of names) if (await is(name).catch(() => false)) return name;
+    for (const name of names) if (await is(name)) return name;
   }
   throw new Error(`there is no ${what}`);
 }

@@ -64,7 +64,7 @@ export async function round(context: RoundContext, arena: Arena, fault: Fault): 
   await watch.stop();
   return {
     ...{ fault: fault.name, what: broken.what, problems: [...problems, ...verdict.problems] },
-    recoverSeconds: watch.recoverMs === null ? null : watch.recoverMs / 1000,
+    recoverSeconds: watch.recoverSeconds,
     ...{ rowsLost: verdict.rowsLost, rowsDuplicated: verdict.rowsDuplicated, rowsCopiedAgain: watch.rowsCopiedAgain },
     seconds: (performance.now() - began) / 1000,
   };
@@ -89,7 +89,7 @@ export async function storm(context: RoundContext, arena: Arena, faults: readonl
       const copiedAgain = watch.rowsCopiedAgain;
       const { what } = await fault.run(scene, random, () => watch.broke());
       await untilMoved(watch, runs, started);
-      const recoverSeconds = watch.recoverMs === null ? null : watch.recoverMs / 1000;
+      const { recoverSeconds } = watch;
       const seconds = (performance.now() - began) / 1000;
       trials.push({ fault: fault.name, what, recoverSeconds, rowsCopiedAgain: watch.rowsCopiedAgain - copiedAgain, seconds });
       say(`${fault.name} (${what})${recoverSeconds === null ? '' : `, ${recoverSeconds.toFixed(1)} s`}`);

@@ -9,8 +9,6 @@ interface Moving {
   chunk: number;
   rows: number;
   last: boolean;
-  /** When that was seen. */
-  at: number;
 }
 
 /** What is recorded of each partition that is not committed, and which runs there are. */
@@ -24,7 +22,7 @@ export class Watch {
   #stopped = false;
   #looking: Promise<void>;
   /** Partitions that were in hand when something broke, until their next chunk. */
-  #waiting = new Map<string, { readonly since: number; readonly chunk: number; waitedMs: number | null }>();
+  #waiting = new Map<string, { readonly since: number; waitedMs: number | null }>();
   /** Rows of recorded chunks that a crash of the database took away, so that they were copied again. */
   rowsCopiedAgain = 0;
 
@@ -41,16 +39,14 @@ export class Watch {
   /** Something breaks now. @returns how many partitions are in hand */
   broke(): number {
     const now = Date.now();
-    this.#waiting = new Map(
-      [...this.#partitions].filter(([, { last }]) => !last).map(([name, { chunk }]) => [name, { since: now, chunk, waitedMs: null }]),
-    );
+    this.#waiting = new Map([...this.#partitions].filter(([, { last }]) => !last).map(([name]) => [name, { since: now, waitedMs: null }]));
     return this.#waiting.size;
   }
 
   /** The longest time from the breakage until a partition that was in hand then moved on; null where none was. */
-  get recoverMs(): number | null {
+  get recoverSeconds(): number | null {
     const waited = [...this.#waiting.values()].flatMap(({ waitedMs }) => waitedMs ?? []);
-    return waited.length === 0 ? null : Math.max(...waited);
+    return waited.length === 0 ? null : Math.max(...waited) / 1000;
   }
 
   /** All that was in hand when something broke has moved on. */
@@ -83,7 +79,7 @@ export class Watch {
       const before = this.#partitions.get(name);
       if (before && before.chunk === chunk && before.rows === count) continue;
       if (before && before.rows > count) this.rowsCopiedAgain += before.rows;
-      this.#partitions.set(name, { chunk, rows: count, last, at: now });
+      this.#partitions.set(name, { chunk, rows: count, last });
       const waiting = this.#waiting.get(name);
       if (waiting && waiting.waitedMs === null) waiting.waitedMs = now - waiting.since;
     }

@@ -16,12 +16,8 @@ import { patched as chaosPatched, sleep as chaosSleep } from '@temporalio/workfl
 ${BEGIN}
     if (chaosPatched('chaos-step')) await chaosSleep(10);`;
 
-export interface NewRelease {
-  readonly fault: Fault;
-}
-
-/** Makes a release that differs in a step of its workflow. */
-export async function makeNewRelease(folder: string): Promise<NewRelease> {
+/** Makes a release that differs in a step of its workflow, and rolls it out. */
+export async function makeDeploy(folder: string): Promise<Fault> {
   const release = join(folder, 'release');
   await cp(join(ROOT, 'dist'), join(release, 'dist'), { recursive: true });
   await cp(join(ROOT, 'package.json'), join(release, 'package.json'));
@@ -32,14 +28,10 @@ export async function makeNewRelease(folder: string): Promise<NewRelease> {
   await writeFile(workflow, code.replace(BEGIN, CHANGE));
   await run(process.execPath, [join(release, 'dist/workers/bundle.js')], { cwd: release });
   return {
-    fault: {
-      ...{
-        name: 'rolling deploy',
-        says: 'workers with new workflow code beside the old ones, which are then stopped; and back',
-        isKill: false,
-      },
-      run: (scene, _random, broken) => roll(scene, join(release, 'dist/workers/worker.js'), broken),
-    },
+    name: 'rolling deploy',
+    says: 'workers with new workflow code beside the old ones, which are then stopped; and back',
+    isKill: false,
+    run: (scene, _random, broken) => roll(scene, join(release, 'dist/workers/worker.js'), broken),
   };
 }
 

@@ -1,6 +1,6 @@
 /** Processes that are killed, and processes that stand still. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Which } from '../../src/cluster/supervisor.ts';
+import type { Which } from '../../src/cluster/postmaster.ts';
 import { type ProcessIdentity, signalProcess } from '../../src/local/process-identity.ts';
 import { childrenOf, etcdLeader, primaryOf } from '../roles.ts';
 import type { Scene } from '../scene.ts';

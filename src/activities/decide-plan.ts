@@ -1,7 +1,6 @@
 /** What a run would do: the part of planning that only reads. `planRun` freezes it, and `sluice explain` shows it. */
 import type { Database } from '../connectors/postgres/database.ts';
 import { LOCK_NOT_AVAILABLE, sqlState } from '../connectors/postgres/errors.ts';
-import { targetPlace } from '../connectors/postgres/load.ts';
 import { whyNotSwapped } from '../connectors/postgres/swap.ts';
 import { inspectTarget, type TargetTable } from '../connectors/postgres/target-table.ts';
 import type { CursorWindow, Source, SourceDescription, TransferChoice } from '../connectors/source.ts';
@@ -37,7 +36,7 @@ export interface DecidedPlan {
 /** @throws PermanentError where source, row schema and target do not fit one another */
 export async function decidePlan(database: Database, pipeline: BoundPipeline, source: Source, signal: AbortSignal): Promise<DecidedPlan> {
   const [target, description] = await Promise.all([inspectTarget(database, pipeline.target), source.describe(signal)]);
-  await requireOwnSchema(database, pipeline);
+  requireOwnSchema(database, pipeline, target);
   const window = await nextWindow(database, pipeline, source, description, signal);
   const read = readColumns(pipeline, description);
   const typed = stagedColumns(pipeline, description, target, database.label);
@@ -54,13 +53,12 @@ export async function decidePlan(database: Database, pipeline: BoundPipeline, so
 }
 
 /** A role that is called as the ledger's schema finds that schema first, and its tables would be among the ledger's. */
-async function requireOwnSchema(database: Database, { target: { table } }: BoundPipeline): Promise<void> {
-  const place = await database.transaction((client) => targetPlace(client, table), { readOnly: true });
-  if (place.schema !== LEDGER_SCHEMA && place.schema !== STAGING_SCHEMA) return;
+function requireOwnSchema(database: Database, { target: { table } }: BoundPipeline, { schema }: TargetTable): void {
+  if (schema !== LEDGER_SCHEMA && schema !== STAGING_SCHEMA) return;
   throw new PermanentError(
     'ReservedSchema',
-    `${database.label}: table "${table}" would be in the schema "${place.schema}", which is Sluice's own` +
-      `${table.includes('.') ? '' : " (the role's search_path finds it first)"}. Name another schema: table: 'public.${place.table}'.`,
+    `${database.label}: table "${table}" would be in the schema "${schema}", which is Sluice's own` +
+      `${table.includes('.') ? '' : " (the role's search_path finds it first)"}. Name another schema: table: 'public.${table.split('.').at(-1)}'.`,
   );
 }
 

@@ -12,15 +12,13 @@ import type { ComposeService } from './compose-file.ts';
 import { holdPart, letPartGo } from './held.ts';
 import { chooseNetwork } from './network.ts';
 import { placeParts, wantedServices } from './parts.ts';
-import { postmasterOf } from './postmaster.ts';
-import { findPrograms, installPrograms, type MissingProgram } from './programs.ts';
-import { Supervisor, type Which } from './supervisor.ts';
+import { processesOf, type Which } from './postmaster.ts';
+import { findPrograms, installPrograms, requireAll } from './programs.ts';
+import { Supervisor } from './supervisor.ts';
 
 const SUPERVISE = fileURLToPath(new URL('./supervise.js', import.meta.url));
 /** The root of this package, from dist/src/cluster. */
 export const COMPOSE_FILE = fileURLToPath(new URL('../../../docker-compose.yml', import.meta.url));
-/** Something of every cluster listens here, at its first address. */
-const FIRST_PORT = 2379;
 
 export interface UpOptions {
   /** Where everything of the cluster is. */
@@ -85,7 +83,7 @@ async function wantedCluster(
   { composeFile = COMPOSE_FILE, observability, workers, pipelines }: UpOptions,
 ): Promise<WantedCluster> {
   const known = await readCluster(folder);
-  const network = known?.wanted.network ?? (await chooseNetwork(folder, FIRST_PORT));
+  const network = known?.wanted.network ?? (await chooseNetwork(folder));
   return {
     composeFile,
     network,
@@ -102,12 +100,7 @@ async function requirePrograms(services: readonly ComposeService[], { env, insta
     await installPrograms(missing, env, onProgress);
     ({ missing } = await findPrograms(services, env));
   }
-  if (missing.length > 0) throw new PermanentError('MissingPrograms', missingText(missing));
-}
-
-function missingText(missing: readonly MissingProgram[]): string {
-  const lines = [...new Set(missing.map(({ program, install }) => `  ${program.padEnd(24)} ${install}`))];
-  return `Programs of the cluster are missing on this machine:\n${lines.join('\n')}\nInstall them, or let "sluice cluster up --install" do it.`;
+  requireAll(missing);
 }
 
 const UP_MS = 180_000;
@@ -196,8 +189,7 @@ export async function killPart(folder: string, name: string, { signal, which, ho
   if (hold) await holdPart(folder, name);
   const services = await wantedServices(folder, record.wanted);
   const placed = placeParts(resolve(folder), record.wanted, services).find((each) => each.name === name);
-  const postmaster = which === 'main' || !placed ? null : await postmasterOf(placed);
-  const processes = [which === 'postgres' ? null : part.process, postmaster].filter((process) => process !== null);
+  const processes = placed ? await processesOf(placed, part.process, which) : [];
   return processes.filter((process) => signalProcess(process, signal)).map(({ pid }) => pid);
 }
 

@@ -7,6 +7,8 @@ import { PermanentError } from '../errors.ts';
 export type Network = string;
 
 const FIRST_HOST = 10;
+/** Something of every cluster listens here, at its first address: etcd. */
+const FIRST_PORT = 2379;
 
 /** Addresses of the parts, in the order given. */
 export function addressesIn(network: Network, parts: readonly string[]): Map<string, string> {
@@ -15,18 +17,17 @@ export function addressesIn(network: Network, parts: readonly string[]): Map<str
 
 /**
  * A network that nobody uses: always the same for a folder, where it is free.
- * @param port that a part of every cluster listens on
  * @throws PermanentError `NoLoopback`
  */
-export async function chooseNetwork(folder: string, port: number): Promise<Network> {
+export async function chooseNetwork(folder: string): Promise<Network> {
   const seed = createHash('sha256').update(folder).digest();
   for (let nth = 0; nth < 100; nth += 1) {
     const network = `127.${64 + (((seed[0] ?? 0) + nth) % 128)}.${seed[1] ?? 0}`;
-    if (await isFree(`${network}.${FIRST_HOST}`, port)) return network;
+    if (await isFree(`${network}.${FIRST_HOST}`, FIRST_PORT)) return network;
   }
   throw new PermanentError(
     'NoLoopback',
-    `no loopback address such as 127.64.0.10 can be listened on at port ${port}. A cluster of processes needs Linux; elsewhere use docker-compose.yml.`,
+    `no loopback address such as 127.64.0.10 can be listened on at port ${FIRST_PORT}. A cluster of processes needs Linux; elsewhere use docker-compose.yml.`,
   );
 }
 

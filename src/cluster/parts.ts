@@ -28,7 +28,7 @@ export interface PartCommand {
   readonly gid?: number;
 }
 
-/** Folders of the configuration that is rendered; everything else is used where it is. */
+/** The folder beside docker-compose.yml whose files are rendered; what else is mounted is the user's pipelines. */
 const RENDERED = 'deploy';
 
 /** The services that are wanted and can be processes, in the order of the file. */
@@ -83,16 +83,18 @@ export interface PrepareOptions {
 export async function preparePart(part: Part, options: PrepareOptions): Promise<PartCommand> {
   const { folder, program, env } = options;
   const account = program.unprivileged ? await accountOf(part, program, options) : { owner: null, wrapper: [] };
+  const configuration = join(dirname(options.wanted.composeFile), RENDERED) + sep;
   const paths = new Map<string, string>(part.volumes);
+  const rendered: [source: string, copy: string][] = [];
   for (const { target, source } of part.service.mounts) {
     if (source === null) continue;
-    const isRendered = source.split(sep).includes(RENDERED);
-    paths.set(target, isRendered ? join(folder, 'rendered', part.name, basename(source)) : options.wanted.pipelines);
+    const isRendered = source.startsWith(configuration);
+    const path = isRendered ? join(folder, 'rendered', part.name, basename(source)) : options.wanted.pipelines;
+    paths.set(target, path);
+    if (isRendered) rendered.push([source, path]);
   }
   const rendering: Rendering = { own: part.address, addresses: options.addresses, paths };
-  for (const { target, source } of part.service.mounts) {
-    if (source?.split(sep).includes(RENDERED)) await renderFiles(source, paths.get(target) as string, rendering);
-  }
+  for (const [source, copy] of rendered) await renderFiles(source, copy, rendering);
   await mkdir(dirname(part.logFile), { recursive: true });
   const [command = '', ...args] = program.command.map((text) => render(text, rendering));
   const started = underAccount(account, command, args);

@@ -15,3 +15,12 @@ export async function postmasterOf(part: Part): Promise<ProcessIdentity | null> 
   const [pid, folder] = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
   return pid && folder === data ? identify(Number(pid)) : null;
 }
+
+/** What of a part is meant: all of its processes, or one of the two that make a PostgreSQL node. */
+export type Which = 'all' | 'main' | 'postgres';
+
+/** The processes of a part; those that are not there are left out. @param main the one that was started */
+export async function processesOf(part: Part, main: ProcessIdentity | null, which: Which): Promise<ProcessIdentity[]> {
+  const postmaster = which === 'main' ? null : await postmasterOf(part);
+  return [which === 'postgres' ? null : main, postmaster].filter((process) => process !== null);
+}

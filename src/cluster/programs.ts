@@ -118,6 +118,16 @@ export async function findPrograms(
   return { found, missing };
 }
 
+/** @throws PermanentError `MissingPrograms` with the commands that bring them */
+export function requireAll(missing: readonly MissingProgram[]): void {
+  if (missing.length === 0) return;
+  const lines = [...new Set(missing.map(({ program, install }) => `  ${program.padEnd(24)} ${install}`))];
+  throw new PermanentError(
+    'MissingPrograms',
+    `Programs of the cluster are missing on this machine:\n${lines.join('\n')}\nInstall them, or let "sluice cluster up --install" do it.`,
+  );
+}
+
 /** @throws PermanentError `CannotInstall` */
 export async function installPrograms(
   missing: readonly MissingProgram[],

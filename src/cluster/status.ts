@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { isAlive } from '../local/process-identity.ts';
 import type { ClusterRecord, PartRecord, PartState } from './cluster-file.ts';
+import type { ComposeService } from './compose-file.ts';
+import { ask, isEtcdLeader, isHealthy } from './health.ts';
 import { wantedServices } from './parts.ts';
-import { answers } from './supervisor.ts';
 
 export interface PartStatus {
   readonly name: string;
@@ -40,25 +41,22 @@ export async function clusterStatus(folder: string, record: ClusterRecord): Prom
   );
 }
 
-async function stateOf(part: PartRecord, runs: boolean, health: { port: number; path: string } | null): Promise<PartStatus['state']> {
+async function stateOf(part: PartRecord, runs: boolean, health: ComposeService['health']): Promise<PartStatus['state']> {
   if (part.state !== 'up') return part.state;
   if (!runs) return 'stopped';
-  return health === null || (await answers(`http://${part.address}:${health.port}${health.path}`)) ? 'up' : 'not answering';
+  return health === null || (await isHealthy(part.address, health)) ? 'up' : 'not answering';
 }
 
 async function roleOf(image: string, address: string): Promise<string> {
   if (image === 'sluice-postgres') return await postgresRole(address);
-  if (image.endsWith('/etcd')) {
-    const metrics = await ask(`http://${address}:2379/metrics`);
-    return /^etcd_server_is_leader 1$/m.test(metrics) ? 'leader' : 'follower';
-  }
+  if (image.endsWith('/etcd')) return (await isEtcdLeader(address)) ? 'leader' : 'follower';
   return '';
 }
 
 /** Patroni's own words: https://patroni.readthedocs.io/en/latest/rest_api.html */
 async function postgresRole(address: string): Promise<string> {
   const text = await ask(`http://${address}:8008/cluster`);
-  if (text === '') return '';
+  if (text === null) return '';
   const { members = [] } = JSON.parse(text) as { members?: { host: string; role: string; state: string; lag?: number | string }[] };
   const member = members.find(({ host }) => host === address);
   if (!member) return '';
@@ -68,15 +66,8 @@ async function postgresRole(address: string): Promise<string> {
     : `${role}, ${typeof member.lag === 'number' ? `${member.lag} bytes behind` : `lag ${member.lag}`}`;
 }
 
-async function ask(url: string): Promise<string> {
-  try {
-    return await (await fetch(url, { signal: AbortSignal.timeout(2_000) })).text();
-  } catch {
-    return '';
-  }
-}
-
-async function residentBytes(pid: number): Promise<number | null> {
+/** Resident memory of a process; null where it does not run or nobody knows. */
+export async function residentBytes(pid: number): Promise<number | null> {
   const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1];
   return kilobytes === undefined ? null : Number(kilobytes) * 1024;

@@ -6,9 +6,10 @@ import { endProcess, identify, isAlive, type ProcessIdentity, signalProcess } fr
 import { type SpawnedServer, spawnServer } from '../local/server-process.ts';
 import { type PartRecord, type PartState, readCluster, type WantedCluster, writeCluster } from './cluster-file.ts';
 import type { Awaited } from './compose-file.ts';
+import { isHealthy } from './health.ts';
 import { type Part, type PartCommand, placeParts, preparePart, wantedServices } from './parts.ts';
-import { postmasterOf } from './postmaster.ts';
-import { findPrograms } from './programs.ts';
+import { postmasterOf, processesOf, type Which } from './postmaster.ts';
+import { findPrograms, requireAll } from './programs.ts';
 
 export interface SupervisorOptions {
   readonly folder: string;
@@ -16,12 +17,7 @@ export interface SupervisorOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Told in whole sentences. */
   readonly onProgress: (message: string) => void;
-  /** Environment of parts whose name begins so, on top of their own. */
-  readonly extraEnv?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
-
-/** What of a part is meant: all of its processes, or one of the two that make a PostgreSQL node. */
-export type Which = 'all' | 'main' | 'postgres';
 
 const LOOK_MS = 200;
 const RESTART_MS = 1_000;
@@ -63,8 +59,7 @@ export class Supervisor {
     const { folder, wanted, env, onProgress } = options;
     const services = await wantedServices(folder, wanted);
     const { found, missing } = await findPrograms(services, env);
-    if (missing.length > 0)
-      throw new PermanentError('MissingPrograms', `There is no ${missing.map(({ program }) => program).join(', ')} here.`);
+    requireAll(missing);
     const parts = placeParts(folder, wanted, services);
     const addresses = new Map(parts.map(({ name, address }) => [name, address]));
     const known = (await readCluster(folder))?.parts ?? {};
@@ -73,12 +68,11 @@ export class Supervisor {
       const program = found.get(part.name);
       if (!program) continue;
       const command = await preparePart(part, { folder, wanted, addresses, program, env, onProgress });
-      const more = Object.entries(options.extraEnv ?? {}).find(([prefix]) => part.name.startsWith(prefix))?.[1];
       const before = known[part.name];
       const alive = before?.process && isAlive(before.process) ? before.process : null;
       running.push({
         part,
-        command: { ...command, env: { ...command.env, ...more } },
+        command,
         state: alive ? 'starting' : before?.state === 'held' ? 'held' : 'waiting',
         process: alive,
         spawned: null,
@@ -174,9 +168,7 @@ export class Supervisor {
   /** The processes of a part; those that are not there are left out. */
   async processes(name: string, which: Which = 'all'): Promise<ProcessIdentity[]> {
     const each = this.#get(name);
-    const main = which === 'postgres' ? null : each.process;
-    const postmaster = which === 'main' ? null : await postmasterOf(each.part);
-    return [main, postmaster].filter((process) => process !== null);
+    return await processesOf(each.part, each.process, which);
   }
 
   /** Sends a signal to a part's own processes; returns how many got it. */
@@ -290,7 +282,7 @@ export class Supervisor {
 
   async #isWell({ part, spawned }: Running): Promise<boolean> {
     const { health } = part.service;
-    if (health) return await answers(`http://${part.address}:${health.port}${health.path}`);
+    if (health) return await isHealthy(part.address, health);
     // A worker has no port; its log says that it takes work.
     return (await lastLines(part.logFile, 200, spawned?.logStart ?? 0)).includes('worker ready');
   }
@@ -309,18 +301,5 @@ export class Supervisor {
     ]);
     const supervisor = this.#stopping && parts.every(([, { process }]) => process === null) ? null : identify(globalThis.process.pid);
     await writeCluster(folder, { wanted, supervisor, parts: Object.fromEntries(parts) });
-  }
-}
-
-const ANSWER_MS = 2_000;
-
-/** True where the URL answers with a status of 200 to 299. */
-export async function answers(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
-    await response.arrayBuffer();
-    return response.ok;
-  } catch {
-    return false;
   }
 }

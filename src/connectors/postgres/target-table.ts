@@ -17,6 +17,8 @@ export interface TargetColumn {
 
 export interface TargetTable {
   readonly exists: boolean;
+  /** Where it is, or would be created. */
+  readonly schema: string;
   /** Null where it does not exist. */
   readonly oid: string | null;
   readonly columns: readonly TargetColumn[];
@@ -30,13 +32,15 @@ export interface TargetTable {
 export async function inspectTarget(database: Database, config: PostgresTargetConfig): Promise<TargetTable> {
   const schema = schemaOf(config.table);
   if (schema !== null) await requireSchemaGrants(database, database.label, schema, ['USAGE']);
-  const [found] = await database.query<{ oid: string | null; kind: string | null }>(
-    `select c.oid::text as oid, c.relkind as kind from (select to_regclass($1) as reg) as t left join pg_class c on c.oid = t.reg`,
-    [quoteTable(config.table)],
+  const [found] = await database.query<{ oid: string | null; kind: string | null; schema: string | null }>(
+    `select c.oid::text as oid, c.relkind as kind, coalesce(n.nspname::text, $2, current_schema()::text) as schema
+     from (select to_regclass($1) as reg) as t left join pg_class c on c.oid = t.reg left join pg_namespace n on n.oid = c.relnamespace`,
+    [quoteTable(config.table), schema],
   );
+  const place = found?.schema ?? '';
   if (!found?.oid) {
     await requireCreatable(database, config);
-    return { exists: false, oid: null, columns: [], enforcesKey: false };
+    return { exists: false, schema: place, oid: null, columns: [], enforcesKey: false };
   }
   if (found.kind !== 'r' && found.kind !== 'p') {
     throw new PermanentError('MissingTable', `${database.label}: "${config.table}" is not a table. Name a table to load.`);
@@ -60,6 +64,7 @@ export async function inspectTarget(database: Database, config: PostgresTargetCo
   if (config.mode === 'upsert' && config.key && !enforcesKey) throw missingUniqueIndex(database, config.table, config.key);
   return {
     exists: true,
+    schema: place,
     oid: found.oid,
     columns: columns.map((column) => ({
       name: column.name,
