@@ -42,7 +42,7 @@ export interface SceneOptions {
 export async function startScene({ workers, say }: SceneOptions): Promise<Scene> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-chaos-'));
   const wanted = {
-    ...{ composeFile: COMPOSE_FILE, network: await chooseNetwork(folder), profiles: [], workers },
+    ...{ composeFiles: [COMPOSE_FILE], variables: {}, regions: {}, network: await chooseNetwork(folder), profiles: [], workers },
     ...{ pipelines: resolve(ROOT, 'chaos/pipelines'), cwd: ROOT },
   };
   const supervisor = await Supervisor.prepare({ folder, wanted, env: process.env, onProgress: say });

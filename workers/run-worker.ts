@@ -36,7 +36,8 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
   const loaded = await loadPipelines({ dir: options.pipelines ?? process.env.SLUICE_PIPELINES });
   for (const problem of loaded.problems) log.warn(problem.error.message);
 
-  const settings = await temporalSettings({ taskQueue: options.taskQueue });
+  // A worker of each region polls there: when its region becomes the active one, it has the work at once.
+  const settings = await temporalSettings({ taskQueue: options.taskQueue, ownRegion: true });
   const { address, tls, apiKey, metadata } = settings.connection;
   const connection = await NativeConnection.connect({ address, tls, metadata, apiKey: typeof apiKey === 'function' ? apiKey() : apiKey });
   const searchAttributes = await registerSearchAttributes(connection, settings.namespace, (message) => log.warn(message));

@@ -1,12 +1,23 @@
 #!/bin/sh
-# Roles and databases of a new cluster. Patroni runs it once, with a connection string of the superuser.
+# Roles and databases of a new cluster: of Temporal, of the target, or of both, as there are passwords for them. Patroni runs it once, with a
+# connection string of the superuser.
 set -eu
-psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
-  --set temporal_password="$TEMPORAL_DB_PASSWORD" --set sluice_password="$SLUICE_DB_PASSWORD" --dbname "$1" <<'SQL'
-create role temporal login password :'temporal_password';
+run() {
+  psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set password="$1" --dbname "$2"
+}
+
+if [ -n "${TEMPORAL_DB_PASSWORD:-}" ]; then
+  run "$TEMPORAL_DB_PASSWORD" "$1" <<'SQL'
+create role temporal login password :'password';
 create database temporal owner temporal;
 create database temporal_visibility owner temporal;
+SQL
+fi
+
+if [ -n "${SLUICE_DB_PASSWORD:-}" ]; then
+  run "$SLUICE_DB_PASSWORD" "$1" <<'SQL'
 -- Not called as the ledger's schema, which the role would find before all others.
-create role etl login password :'sluice_password';
+create role etl login password :'password';
 create database sluice owner etl;
 SQL
+fi

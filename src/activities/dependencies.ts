@@ -5,6 +5,7 @@ import { Database, databaseUrl } from '../connectors/postgres/database.ts';
 import type { Source } from '../connectors/source.ts';
 import type { RunRef } from '../contracts/run.ts';
 import { TransientError } from '../errors.ts';
+import { regionGuard } from '../ledger/regions.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
 import { type LoadedPipeline, type LoadedPipelines, requirePipeline } from '../pipeline/modules.ts';
 
@@ -52,9 +53,15 @@ export class Dependencies {
 
   target(pipeline: BoundPipeline): Database {
     const url = databaseUrl(pipeline.target, this.options.env);
-    const open = this.#databases.get(url) ?? new Database('target', url, { max: 32 });
+    const open = this.#databases.get(url) ?? new Database('target', url, { max: 32, ...this.#guard() });
     this.#databases.set(url, open);
     return open;
+  }
+
+  /** Where there are several regions, a worker writes only while its own is the active one. */
+  #guard(): { guard?: string } {
+    const { SLUICE_REGION } = this.options.env ?? process.env;
+    return SLUICE_REGION ? { guard: regionGuard(SLUICE_REGION) } : {};
   }
 
   /** A source that knows nothing yet. The caller closes it. */

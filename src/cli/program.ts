@@ -1,5 +1,5 @@
 /** The commands and their options. What a command does is loaded when it is called. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { type CommonOptions, Session } from './session.ts';
 
@@ -115,6 +115,7 @@ export function createProgram(onEnd: OnEnd): Command {
   ).option('--retention <DAYS>', 'how long Temporal keeps the history of ended runs', positive, 7);
 
   addClusterCommands(program, onEnd);
+  addRegionCommands(program, onEnd);
 
   command('clean', 'collects what ended runs left in the database', async (session) => {
     return (await import('./commands/clean.ts')).cleanCommand(session);
@@ -147,6 +148,7 @@ function addClusterCommands(program: Command, onEnd: OnEnd): void {
     async (session, _, options) => (await load()).clusterUpCommand(session, options),
   )
     .option('--workers <N>', 'how many workers', positive, 2)
+    .option('--regions <A,B>', 'two regions, of which the first is active')
     .option('--no-observability', 'without Prometheus and Alertmanager')
     .option('--install', 'installs what is missing, with apt-get and go install');
   command('status', 'says how each part is', async (session) => (await load()).clusterStatusCommand(session));
@@ -164,10 +166,36 @@ function addClusterCommands(program: Command, onEnd: OnEnd): void {
       new Option('--only <WHAT>', 'of a PostgreSQL node: Patroni (main) or the server').choices(['all', 'main', 'postgres']).default('all'),
     )
     .option('--hold', 'leave it down until "sluice cluster start"');
-  command('start <PART>', 'starts a part that was killed with --hold', async (session, [part = '']) =>
+  command('start <PART>', 'starts a part that was killed with --hold, or a region that was killed', async (session, [part = '']) =>
     (await load()).clusterStartCommand(session, part),
   );
   command('env', 'prints what a shell needs to use it', async (session) => (await load()).clusterEnvCommand(session));
+}
+
+function addRegionCommands(program: Command, onEnd: OnEnd): void {
+  const summary = 'several regions: which one works, and moving the work';
+  const region = program.command('region').summary(summary).description(summary);
+  const command = commandsOf(region, onEnd);
+  const load = () => import('./commands/region.ts');
+
+  command('status', 'says which region is active, how far the other is behind, and what is in flight', async (session) =>
+    (await load()).regionStatusCommand(session),
+  );
+  command('handover <TO>', 'moves the work to another region while both are alive; loses nothing', async (session, [to = '']) =>
+    (await load()).regionHandoverCommand(session, to),
+  );
+  command<{ force?: boolean }>(
+    'failover <TO>',
+    'goes on in another region when the active one is lost',
+    async (session, [to = ''], options) => (await load()).regionFailoverCommand(session, to, options),
+  ).option('--force', 'gives up what the lost region has not replicated');
+  command('rejoin <REGION>', 'makes a region that comes back the standby of the active one', async (session, [name = '']) =>
+    (await load()).regionRejoinCommand(session, name),
+  );
+  const replication = command('replication', 'says whether commits wait for the other region', async (session, [how = '']) =>
+    (await load()).regionReplicationCommand(session, how),
+  );
+  replication.addArgument(new Argument('<how>', 'what commits wait for').choices(['synchronous', 'asynchronous']));
 }
 
 /** Taken before and after the name of the command. */

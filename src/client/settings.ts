@@ -7,11 +7,16 @@ import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
 import { describeError, PermanentError } from '../errors.ts';
 import { isAlive } from '../local/process-identity.ts';
 import { readStack } from '../local/stack-file.ts';
+import { addressesOf, regionsOf } from '../regions/region-list.ts';
 
 /** How to reach Temporal; what is left out comes from the environment. */
 export interface ConnectOptions {
-  /** `host:port`. @default TEMPORAL_ADDRESS or the profile's, else a running `sluice dev` of this folder, else localhost:7233 */
-  readonly address?: string;
+  /**
+   * `host:port`, or several: of several regions that one is used where the namespace is active.
+   * @default the regions of SLUICE_REGIONS, TEMPORAL_ADDRESS (several with commas) or the profile's, else a running `sluice dev` of this folder, else
+   * localhost:7233
+   */
+  readonly address?: string | readonly string[];
   /** @default TEMPORAL_NAMESPACE or the profile's, else `default` */
   readonly namespace?: string;
   /** Where runs are started. @default SLUICE_TASK_QUEUE, else `sluice` */
@@ -26,6 +31,8 @@ export interface ConnectOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Folder of a `sluice dev`. @default '.sluice' */
   readonly stateDir?: string;
+  /** The service that TEMPORAL_ADDRESS names, whichever region is active: for workers. @default false */
+  readonly ownRegion?: boolean;
 }
 
 /** Who named the service. */
@@ -34,6 +41,8 @@ export type SettingsOrigin = 'options' | 'environment' | 'stack' | 'default';
 export interface TemporalSettings {
   readonly connection: ConnectionOptions;
   readonly address: string;
+  /** Where else it may be: `address` is one of them, and not yet looked for where there are several. */
+  readonly addresses: readonly string[];
   readonly namespace: string;
   readonly taskQueue: string;
   readonly origin: SettingsOrigin;
@@ -51,13 +60,17 @@ export async function temporalSettings(options: ConnectOptions = {}): Promise<Te
   const env = options.env ?? process.env;
   const configured = loadEnvironment(env);
   const stack = await runningTemporal(options.stateDir ?? '.sluice');
-  const named = options.address ?? (configured.connectionOptions.address || undefined);
-  const address = named ?? stack?.address ?? DEFAULT_ADDRESS;
-  const origin: SettingsOrigin = options.address ? 'options' : named ? 'environment' : stack ? 'stack' : 'default';
+  const given = typeof options.address === 'string' ? options.address.split(',') : options.address;
+  const environment = options.ownRegion ? null : regionsOf(env)?.flatMap((region) => addressesOf(region, 'temporal'));
+  const named = given ?? environment ?? configured.connectionOptions.address?.split(',');
+  const addresses = (named ?? [stack?.address ?? DEFAULT_ADDRESS]).map((each) => each.trim()).filter((each) => each !== '');
+  const [address = DEFAULT_ADDRESS] = addresses;
+  const origin: SettingsOrigin = given ? 'options' : named ? 'environment' : stack ? 'stack' : 'default';
   const isStack = stack?.address === address;
   const { tls, apiKey, metadata } = configured.connectionOptions;
   return {
     address,
+    addresses,
     namespace: options.namespace ?? configured.namespace ?? (isStack ? stack.namespace : 'default'),
     taskQueue: options.taskQueue ?? (env.SLUICE_TASK_QUEUE || DEFAULT_TASK_QUEUE),
     origin,

@@ -97,6 +97,15 @@ export class SluiceClient {
   }
 
   /**
+   * Starts a run again under its id, whatever it ended with: after the loss of a region, when the target has lost what the run had committed.
+   *
+   * @throws PermanentError `StillRunning` where it runs
+   */
+  async repeat(id: string, input: PipelineInput): Promise<RunHandle> {
+    return await this.#start(id, input, 'FAIL');
+  }
+
+  /**
    * Compares what a run should have loaded with what the target holds now. It changes nothing. A verification of the run that is under way
    * is attached to.
    *

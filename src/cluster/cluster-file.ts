@@ -25,8 +25,13 @@ const part = z.object({
 });
 
 const wanted = z.object({
-  composeFile: z.string(),
+  /** Later files are laid over earlier ones. */
+  composeFiles: z.array(z.string()).min(1),
+  /** For the files, beside the passwords. */
+  variables: z.record(z.string(), z.string()),
   network: z.string(),
+  /** Networks of the regions, this one too, by name: there, a part is called `REGION-NAME`. Empty where there is one region only. */
+  regions: z.record(z.string(), z.string()),
   profiles: z.array(z.string()),
   workers: z.int(),
   pipelines: z.string(),
@@ -51,11 +56,14 @@ export function writeCluster(folder: string, record: ClusterRecord): Promise<voi
 
 const secrets = z.record(z.string(), z.string());
 
-/** Passwords of the cluster, made once. The names are those of docker-compose.yml. */
+/** Passwords of the cluster, made once. The names are those of docker-compose.yml and docker-compose.region.yml. */
 export async function clusterSecrets(folder: string): Promise<Record<string, string>> {
   const path = join(folder, 'secrets.json');
   const known = await readJsonFile(path, secrets, {});
-  const names = ['POSTGRES_PASSWORD', 'REPLICATION_PASSWORD', 'TEMPORAL_DB_PASSWORD', 'SLUICE_DB_PASSWORD', 'GRAFANA_PASSWORD'];
+  const names = [
+    ...['POSTGRES_PASSWORD', 'REPLICATION_PASSWORD', 'TEMPORAL_DB_PASSWORD', 'SLUICE_DB_PASSWORD', 'GRAFANA_PASSWORD'],
+    'PATRONI_API_PASSWORD',
+  ];
   const all = Object.fromEntries(names.map((name) => [name, known[name] ?? randomBytes(18).toString('base64url')]));
   await writeJsonFile(path, all);
   return all;

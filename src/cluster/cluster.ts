@@ -17,12 +17,23 @@ import { findPrograms, installPrograms, requireAll } from './programs.ts';
 import { Supervisor } from './supervisor.ts';
 
 const SUPERVISE = fileURLToPath(new URL('./supervise.js', import.meta.url));
-/** The root of this package, from dist/src/cluster. */
+/** In the root of this package, from dist/src/cluster. */
 export const COMPOSE_FILE = fileURLToPath(new URL('../../../docker-compose.yml', import.meta.url));
+const REGION_FILE = fileURLToPath(new URL('../../../docker-compose.region.yml', import.meta.url));
+
+/** What makes a cluster one of several regions. */
+export interface RegionOptions {
+  readonly variables: Readonly<Record<string, string>>;
+  /** Networks of all regions, by name. */
+  readonly networks: Readonly<Record<string, string>>;
+  readonly network: string;
+}
 
 export interface UpOptions {
   /** Where everything of the cluster is. */
   readonly folder: string;
+  /** @default it is the only one */
+  readonly region?: RegionOptions;
   readonly workers: number;
   /** Folder of the pipelines. */
   readonly pipelines: string;
@@ -32,7 +43,6 @@ export interface UpOptions {
   readonly install: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly onProgress: (message: string) => void;
-  readonly composeFile?: string;
 }
 
 /**
@@ -59,34 +69,55 @@ export async function clusterUp(options: UpOptions): Promise<ClusterRecord> {
       throw new PermanentError('ClusterRuns', 'A cluster with other options runs in this folder. Stop it first: sluice cluster down.');
     }
   } else {
-    await rm(join(folder, 'held'), { recursive: true, force: true });
-    await writeCluster(folder, { wanted, supervisor: null, parts: before?.parts ?? {} });
-    const logFile = join(folder, 'logs', 'supervisor.log');
-    const logStart = await logPosition(logFile);
-    const started = await spawnServer({
-      name: 'the supervisor',
-      command: process.execPath,
-      args: [SUPERVISE, folder],
-      env: options.env,
-      logFile,
-    });
-    started.unref();
-    await untilUp(folder, services, options, async () => {
-      if (started.ended()) throw new PermanentError('ClusterFailed', `The supervisor ended:\n${await lastLines(logFile, 12, logStart)}`);
-    });
+    await superviseCluster(folder, { wanted, services, parts: before?.parts ?? {} }, options);
   }
   return (await readCluster(folder)) as ClusterRecord;
 }
 
-async function wantedCluster(
+/** Starts again what was up here, as it was; with nothing held. */
+export async function clusterUpAgain(folder: string, options: Pick<UpOptions, 'env' | 'onProgress'>): Promise<void> {
+  const { wanted, parts } = await requireCluster(folder);
+  await superviseCluster(resolve(folder), { wanted, services: await wantedServices(folder, wanted), parts }, options);
+}
+
+interface Before {
+  readonly wanted: WantedCluster;
+  readonly services: readonly ComposeService[];
+  readonly parts: ClusterRecord['parts'];
+}
+
+async function superviseCluster(
   folder: string,
-  { composeFile = COMPOSE_FILE, observability, workers, pipelines }: UpOptions,
-): Promise<WantedCluster> {
+  { wanted, services, parts }: Before,
+  options: Pick<UpOptions, 'env' | 'onProgress'>,
+): Promise<void> {
+  // What was killed together with its supervisor is still said to be up.
+  const alive = Object.entries(parts).filter(([, { process }]) => process !== null && isAlive(process));
+  await writeCluster(folder, { wanted, supervisor: null, parts: Object.fromEntries(alive) });
+  await rm(join(folder, 'held'), { recursive: true, force: true });
+  const logFile = join(folder, 'logs', 'supervisor.log');
+  const logStart = await logPosition(logFile);
+  const started = await spawnServer({
+    name: 'the supervisor',
+    command: process.execPath,
+    args: [SUPERVISE, folder],
+    env: options.env,
+    logFile,
+  });
+  started.unref();
+  await untilUp(folder, services, options, async () => {
+    if (started.ended()) throw new PermanentError('ClusterFailed', `The supervisor ended:\n${await lastLines(logFile, 12, logStart)}`);
+  });
+}
+
+async function wantedCluster(folder: string, { region, observability, workers, pipelines }: UpOptions): Promise<WantedCluster> {
   const known = await readCluster(folder);
-  const network = known?.wanted.network ?? (await chooseNetwork(folder));
+  const network = region?.network ?? known?.wanted.network ?? (await chooseNetwork(folder));
   return {
-    composeFile,
+    composeFiles: region ? [COMPOSE_FILE, REGION_FILE] : [COMPOSE_FILE],
+    variables: { ...region?.variables },
     network,
+    regions: { ...region?.networks },
     workers,
     profiles: observability ? ['observability'] : [],
     pipelines: resolve(pipelines),
@@ -108,7 +139,7 @@ const UP_MS = 180_000;
 async function untilUp(
   folder: string,
   services: readonly ComposeService[],
-  { onProgress }: UpOptions,
+  { onProgress }: Pick<UpOptions, 'onProgress'>,
   look: () => Promise<void>,
 ): Promise<void> {
   const deadline = Date.now() + UP_MS;
@@ -181,6 +212,18 @@ export interface KillOptions {
   readonly which: Which;
   /** It is left down until `sluice cluster start`. */
   readonly hold: boolean;
+}
+
+/** Kills everything of a cluster at once, what supervises it first. Nothing starts it again but `clusterUpAgain`. */
+export async function killCluster(folder: string): Promise<number[]> {
+  const { wanted, supervisor, parts } = await requireCluster(folder);
+  if (supervisor) signalProcess(supervisor, 'SIGKILL');
+  const placed = placeParts(resolve(folder), wanted, await wantedServices(folder, wanted));
+  const processes = await Promise.all(placed.map((part) => processesOf(part, parts[part.name]?.process ?? null, 'all')));
+  return processes
+    .flat()
+    .filter((process) => signalProcess(process, 'SIGKILL'))
+    .map(({ pid }) => pid);
 }
 
 /** Signals the processes of a part; returns their ids. */

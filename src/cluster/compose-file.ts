@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { PermanentError } from '../errors.ts';
+import { layOver } from './compose-merge.ts';
 
 /** When a service that another one waits for is far enough. */
 export type Awaited = 'service_started' | 'service_healthy' | 'service_completed_successfully';
@@ -57,17 +58,23 @@ const service = z.object({
 const composeFile = z.object({ services: z.record(z.string(), service) });
 
 /**
- * @param variables for `${NAME}` in the file
+ * @param paths later files are laid over earlier ones; relative paths in them begin at the first
+ * @param variables for `${NAME}` in the files
  * @throws PermanentError `InvalidCompose`
  */
-export async function readComposeFile(path: string, variables: Readonly<Record<string, string>>): Promise<ComposeService[]> {
-  const folder = dirname(path);
+export async function readComposeFiles(paths: readonly string[], variables: Readonly<Record<string, string>>): Promise<ComposeService[]> {
+  const documents = await Promise.all(paths.map(async (path) => interpolate(await readYaml(path), variables)));
+  const parsed = composeFile.safeParse(documents.reduce((below, above) => layOver(below, above)));
+  if (!parsed.success) throw new PermanentError('InvalidCompose', `${paths.join(', ')}: ${z.prettifyError(parsed.error)}`);
+  const folder = dirname(paths[0] ?? '');
+  return await Promise.all(Object.entries(parsed.data.services).map(([name, each]) => toService(folder, name, each)));
+}
+
+async function readYaml(path: string): Promise<unknown> {
   const text = await readFile(path, 'utf8').catch((error: Error) => {
     throw new PermanentError('InvalidCompose', `${path} cannot be read: ${error.message}`);
   });
-  const parsed = composeFile.safeParse(interpolate(parseYaml(text, { merge: true }), variables));
-  if (!parsed.success) throw new PermanentError('InvalidCompose', `${path}: ${z.prettifyError(parsed.error)}`);
-  return await Promise.all(Object.entries(parsed.data.services).map(([name, each]) => toService(folder, name, each)));
+  return parseYaml(text, { merge: true });
 }
 
 async function toService(folder: string, name: string, of: z.infer<typeof service>): Promise<ComposeService> {

@@ -17,13 +17,14 @@ export function addressesIn(network: Network, parts: readonly string[]): Map<str
 
 /**
  * A network that nobody uses: always the same for a folder, where it is free.
+ * @param taken those that are not to be chosen
  * @throws PermanentError `NoLoopback`
  */
-export async function chooseNetwork(folder: string): Promise<Network> {
+export async function chooseNetwork(folder: string, taken: readonly Network[] = []): Promise<Network> {
   const seed = createHash('sha256').update(folder).digest();
   for (let nth = 0; nth < 100; nth += 1) {
     const network = `127.${64 + (((seed[0] ?? 0) + nth) % 128)}.${seed[1] ?? 0}`;
-    if (await isFree(`${network}.${FIRST_HOST}`, FIRST_PORT)) return network;
+    if (!taken.includes(network) && (await isFree(`${network}.${FIRST_HOST}`, FIRST_PORT))) return network;
   }
   throw new PermanentError(
     'NoLoopback',

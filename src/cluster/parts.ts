@@ -3,7 +3,7 @@ import { chmod, chown, cp, mkdir, readdir, readFile, rm, stat, writeFile } from 
 import { basename, dirname, join, sep } from 'node:path';
 import { choosePostgresAccount, type PostgresAccount, underAccount } from '../local/postgres-account.ts';
 import { clusterSecrets, type WantedCluster } from './cluster-file.ts';
-import { type ComposeService, readComposeFile } from './compose-file.ts';
+import { type ComposeService, readComposeFiles } from './compose-file.ts';
 import { addressesIn } from './network.ts';
 import { type FoundProgram, hasProgram } from './programs.ts';
 import { type Rendering, render } from './rendering.ts';
@@ -33,7 +33,7 @@ const RENDERED = 'deploy';
 
 /** The services that are wanted and can be processes, in the order of the file. */
 export async function wantedServices(folder: string, wanted: WantedCluster): Promise<ComposeService[]> {
-  const services = await readComposeFile(wanted.composeFile, await clusterSecrets(folder));
+  const services = await readComposeFiles(wanted.composeFiles, { ...(await clusterSecrets(folder)), ...wanted.variables });
   const chosen = services.filter(
     (each) => hasProgram(each) && (each.profiles.length === 0 || each.profiles.some((profile) => wanted.profiles.includes(profile))),
   );
@@ -70,10 +70,21 @@ export function placeParts(folder: string, wanted: WantedCluster, services: read
   }));
 }
 
+/** Addresses of the parts of all regions, by the names that they have everywhere: `REGION-NAME`. */
+export function regionalAddresses({ regions }: WantedCluster, parts: readonly Part[]): Map<string, string> {
+  const names = parts.map(({ name }) => name);
+  return new Map(
+    Object.entries(regions).flatMap(([region, network]) =>
+      [...addressesIn(network, names)].map(([name, address]): [string, string] => [`${region}-${name}`, address]),
+    ),
+  );
+}
+
 export interface PrepareOptions {
   readonly folder: string;
   readonly wanted: WantedCluster;
   readonly addresses: ReadonlyMap<string, string>;
+  readonly regional: ReadonlyMap<string, string>;
   readonly program: FoundProgram;
   readonly env: NodeJS.ProcessEnv;
   readonly onProgress: (message: string) => void;
@@ -83,17 +94,21 @@ export interface PrepareOptions {
 export async function preparePart(part: Part, options: PrepareOptions): Promise<PartCommand> {
   const { folder, program, env } = options;
   const account = program.unprivileged ? await accountOf(part, program, options) : { owner: null, wrapper: [] };
-  const configuration = join(dirname(options.wanted.composeFile), RENDERED) + sep;
+  const configuration = join(dirname(options.wanted.composeFiles[0] ?? ''), RENDERED) + sep;
+  const written = join(folder, 'rendered', part.name);
   const paths = new Map<string, string>(part.volumes);
   const rendered: [source: string, copy: string][] = [];
   for (const { target, source } of part.service.mounts) {
     if (source === null) continue;
     const isRendered = source.startsWith(configuration);
-    const path = isRendered ? join(folder, 'rendered', part.name, basename(source)) : options.wanted.pipelines;
+    const path = isRendered ? join(written, basename(target)) : options.wanted.pipelines;
     paths.set(target, path);
-    if (isRendered) rendered.push([source, path]);
+    if (!isRendered) continue;
+    // A folder of the container that is Sluice's own, and not /etc itself.
+    if (dirname(target).lastIndexOf('/') > 0) paths.set(dirname(target), written);
+    rendered.push([source, path]);
   }
-  const rendering: Rendering = { own: part.address, addresses: options.addresses, paths };
+  const rendering: Rendering = { own: part.address, addresses: options.addresses, regional: options.regional, paths };
   for (const [source, copy] of rendered) await renderFiles(source, copy, rendering);
   await mkdir(dirname(part.logFile), { recursive: true });
   const [command = '', ...args] = program.command.map((text) => render(text, rendering));

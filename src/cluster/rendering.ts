@@ -5,22 +5,30 @@ export interface Rendering {
   readonly own: string;
   /** Addresses of all parts, by name. */
   readonly addresses: ReadonlyMap<string, string>;
+  /** Addresses in all regions, by names that mean nothing else. */
+  readonly regional?: ReadonlyMap<string, string>;
   /** Paths in the container, and where those are on this machine. */
   readonly paths: ReadonlyMap<string, string>;
 }
 
-/** `0.0.0.0` becomes the own address, `name:port` that of the part, and paths of the container those of this machine. */
-export function render(text: string, { own, addresses, paths }: Rendering): string {
+/**
+ * `0.0.0.0` becomes the own address, `name:port` and `host: name` that of the part, names of other regions theirs, and paths of the container those
+ * of this machine.
+ */
+export function render(text: string, { own, addresses, regional = new Map(), paths }: Rendering): string {
   // "1pg1" and "a.pg1" are other names.
-  const names = /(?<![\w.-])([a-z][a-z0-9-]*)(?=:\d)/g;
-  let rendered = text.replaceAll('0.0.0.0', own).replace(names, (name) => addresses.get(name) ?? name);
+  const names = /(?<=\bhost: )[a-z][a-z0-9-]*|(?<![\w.-])[a-z][a-z0-9-]*(?=:\d)/g;
+  const here = text.replaceAll('0.0.0.0', own).replace(names, (name) => regional.get(name) ?? addresses.get(name) ?? name);
+  return replaceAll(replaceAll(here, regional, '\\w.-'), paths, '\\w./-');
+}
+
+/** @param before what must not stand before a name: with it, it is another one */
+function replaceAll(text: string, names: ReadonlyMap<string, string>, before: string): string {
+  if (names.size === 0) return text;
   // The longest first: one may lie in another.
-  const inContainer = [...paths.keys()].sort((a, b) => b.length - a.length);
-  if (inContainer.length > 0) {
-    const path = new RegExp(`(?<![\\w./-])(?:${inContainer.map(escapeRegExp).join('|')})(?![\\w-])`, 'g');
-    rendered = rendered.replace(path, (found) => paths.get(found) ?? found);
-  }
-  return rendered;
+  const longestFirst = [...names.keys()].sort((a, b) => b.length - a.length).map(escapeRegExp);
+  const pattern = new RegExp(`(?<![${before}])(?:${longestFirst.join('|')})(?![\\w-])`, 'g');
+  return text.replace(pattern, (found) => names.get(found) ?? found);
 }
 
 function escapeRegExp(text: string): string {

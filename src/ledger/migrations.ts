@@ -139,6 +139,27 @@ const MIGRATIONS: readonly string[] = [
   `
   alter table sluice.runs add column acknowledged_at timestamptz;
   `,
+  // 4: which of several regions may write.
+  `
+  create table sluice.regions (
+    id      integer primary key default 1 check (id = 1),
+    term    integer not null,
+    region  text not null,
+    since   timestamptz not null default now()
+  );
+  comment on table sluice.regions is 'The region whose workers may write, and how often another took over. Empty where there is one region only.';
+  create function sluice.require_region(worker text) returns void language plpgsql as $$
+  declare
+    active sluice.regions;
+  begin
+    select * into active from sluice.regions for share;
+    if active.region <> worker then
+      raise exception 'region % has taken over from region % (term %, since %); workers of region % change nothing',
+        active.region, worker, active.term, active.since, worker using errcode = 'SLU01';
+    end if;
+  end $$;
+  comment on function sluice.require_region is 'What every writing transaction of a worker begins with that knows its region.';
+  `,
 ];
 
 /** Whether a run has ever been planned in this database. */
@@ -191,7 +212,7 @@ export async function migrateLedger(database: Database): Promise<void> {
         await client.query('insert into sluice.migrations (version) values ($1)', [version]);
       }
     },
-    { lockTimeoutMs: 60_000 },
+    { lockTimeoutMs: 60_000, unguarded: true },
   );
 }
 

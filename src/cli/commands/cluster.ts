@@ -2,8 +2,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { clusterDown, clusterEnvironment, clusterUp, killPart, requireCluster, requirePart, startPart } from '../../cluster/cluster.ts';
+import {
+  clusterDown,
+  clusterEnvironment,
+  clusterUp,
+  clusterUpAgain,
+  killCluster,
+  killPart,
+  requireCluster,
+  requirePart,
+  startPart,
+} from '../../cluster/cluster.ts';
 import type { ClusterRecord } from '../../cluster/cluster-file.ts';
+import { named, regionFolder, regionNames, regionsDown, regionsEnvironment, regionsUp } from '../../cluster/regions.ts';
 import { clusterStatus, type PartStatus } from '../../cluster/status.ts';
 import { lastLines } from '../../local/log-file.ts';
 import { type Session, STATE_FOLDER } from '../session.ts';
@@ -14,13 +25,26 @@ export interface ClusterUpOptions {
   readonly workers: number;
   readonly observability: boolean;
   readonly install?: boolean;
+  /** `a,b` */
+  readonly regions?: string;
 }
 
-export async function clusterUpCommand(session: Session, { workers, observability, install = false }: ClusterUpOptions): Promise<void> {
-  const record = await clusterUp({
+export async function clusterUpCommand(
+  session: Session,
+  { workers, observability, install = false, regions }: ClusterUpOptions,
+): Promise<void> {
+  const options = {
     ...{ folder: FOLDER, workers, observability, install, env: session.env, pipelines: session.pipelines },
-    onProgress: (message) => session.output.note(message),
-  });
+    onProgress: (message: string) => session.output.note(message),
+  };
+  const names = regions?.split(',') ?? (await regionNames(FOLDER));
+  if (names.length > 0) {
+    const records = await regionsUp(names, options);
+    const environment = await regionsEnvironment(FOLDER, records);
+    session.output.result({ regions: records, environment }, () => regionsText(records));
+    return;
+  }
+  const record = await clusterUp(options);
   const environment = await clusterEnvironment(FOLDER, record);
   session.output.result({ parts: record.parts, environment }, () => upText(record, environment));
 }
@@ -37,8 +61,27 @@ function upText(record: ClusterRecord, environment: Record<string, string>): str
   ].join('\n');
 }
 
+function regionsText(records: Readonly<Record<string, ClusterRecord>>): string {
+  const [first = '', second = ''] = Object.keys(records);
+  return [
+    ...Object.entries(records).map(
+      ([name, { parts }]) =>
+        `Region ${name} is up: ${Object.keys(parts).length} parts. Web UI: http://${parts['temporal-ui']?.address}:8080`,
+    ),
+    'In any terminal of this folder: eval "$(sluice cluster env)", then sluice run PIPELINE, and sluice region status.',
+    `Lose a region: sluice cluster kill ${first}, then sluice region failover ${second} --force. Stop: sluice cluster down.`,
+  ].join('\n');
+}
+
 export async function clusterStatusCommand(session: Session): Promise<void> {
-  const parts = await clusterStatus(FOLDER, await requireCluster(FOLDER));
+  const regions = await regionNames(FOLDER);
+  const ofRegion = async (region: string) => {
+    const folder = regionFolder(FOLDER, region);
+    const parts = await clusterStatus(folder, await requireCluster(folder));
+    return parts.map((part) => ({ ...part, name: `${region}-${part.name}` }));
+  };
+  const parts =
+    regions.length > 0 ? (await Promise.all(regions.map(ofRegion))).flat() : await clusterStatus(FOLDER, await requireCluster(FOLDER));
   session.output.result({ parts }, () => statusText(parts));
 }
 
@@ -60,7 +103,8 @@ function statusText(parts: readonly PartStatus[]): string {
 }
 
 export async function clusterDownCommand(session: Session): Promise<void> {
-  const stopped = await clusterDown(FOLDER, session.env, (message) => session.output.note(message));
+  const down = (await regionNames(FOLDER)).length > 0 ? regionsDown : clusterDown;
+  const stopped = await down(FOLDER, session.env, (message) => session.output.note(message));
   session.output.result({ stopped }, stopped ? 'Stopped. Data and history are kept.' : 'Nothing was running here.');
 }
 
@@ -75,7 +119,16 @@ export async function clusterKillCommand(
   name: string,
   { signal, only, hold = false }: ClusterKillOptions,
 ): Promise<void> {
-  const pids = await killPart(FOLDER, name, { signal, which: only, hold });
+  const { folder, part } = await named(FOLDER, name);
+  if (part === null) {
+    const killed = await killCluster(folder);
+    session.output.result(
+      { part: name, signal: 'SIGKILL', pids: killed },
+      `Killed all of region ${name} (${killed.length} processes). It is left down until: sluice cluster start ${name}.`,
+    );
+    return;
+  }
+  const pids = await killPart(folder, part, { signal, which: only, hold });
   const next = hold ? ` It is left down until: sluice cluster start ${name}.` : ' It is started again by itself.';
   session.output.result(
     { part: name, signal, pids },
@@ -86,13 +139,16 @@ export async function clusterKillCommand(
 }
 
 export async function clusterStartCommand(session: Session, name: string): Promise<void> {
-  await startPart(FOLDER, name);
+  const { folder, part } = await named(FOLDER, name);
+  if (part === null) await clusterUpAgain(folder, { env: session.env, onProgress: (message) => session.output.note(message) });
+  else await startPart(folder, part);
   session.output.result({ part: name }, `${name} is started.`);
 }
 
 export async function clusterLogsCommand(session: Session, name: string, { follow = false }: { readonly follow?: boolean }): Promise<void> {
-  await requirePart(FOLDER, name);
-  const file = join(FOLDER, 'logs', `${name}.log`);
+  const { folder, part } = await named(FOLDER, name);
+  if (part !== null) await requirePart(folder, part);
+  const file = join(folder, 'logs', `${part ?? 'supervisor'}.log`);
   if (!follow) {
     const lines = await lastLines(file, 50);
     session.output.result({ part: name, file, lines: lines.split('\n') }, lines);
@@ -102,10 +158,19 @@ export async function clusterLogsCommand(session: Session, name: string, { follo
 }
 
 export async function clusterEnvCommand(session: Session): Promise<void> {
-  const environment = await clusterEnvironment(FOLDER, await requireCluster(FOLDER));
+  const environment = await environmentOf(FOLDER);
   session.output.result(environment, () =>
     Object.entries(environment)
       .map(([name, value]) => `export ${name}='${value}'`)
       .join('\n'),
   );
+}
+
+async function environmentOf(folder: string): Promise<Record<string, string>> {
+  const regions = await regionNames(folder);
+  if (regions.length === 0) return await clusterEnvironment(folder, await requireCluster(folder));
+  const records = await Promise.all(
+    regions.map(async (region): Promise<[string, ClusterRecord]> => [region, await requireCluster(regionFolder(folder, region))]),
+  );
+  return await regionsEnvironment(folder, Object.fromEntries(records));
 }

@@ -14,6 +14,8 @@ export interface TransactionOptions {
   readonly readOnly?: boolean;
   /** How long a statement waits for a lock, in milliseconds. @default 10_000 */
   readonly lockTimeoutMs?: number;
+  /** It may write though the guard would say no. */
+  readonly unguarded?: boolean;
 }
 
 /** The oldest servers that have all that Sluice uses: of a target MERGE, of a source a check for abandoned connections. */
@@ -27,14 +29,18 @@ export class Database {
   readonly label: string;
   readonly #role: 'source' | 'target';
   readonly #servers: Servers;
+  readonly #guard: string;
 
   /**
    * @param url as libpq takes it: also with several hosts, and `target_session_attrs`
+   * @param options.max connections at the same time. @default 16
+   * @param options.guard a statement with which every transaction begins that writes: where it fails, nothing is written
    * @throws PermanentError `InvalidUrl`
    */
-  constructor(role: 'source' | 'target', url: string, options: { readonly max?: number } = {}) {
+  constructor(role: 'source' | 'target', url: string, options: { readonly max?: number; readonly guard?: string } = {}) {
     const parsed = readUrl(role, url);
     this.#role = role;
+    this.#guard = options.guard ?? '';
     this.label = `${role} ${parsed.label}`;
     this.#servers = new Servers(parsed, this.label, {
       max: options.max ?? 16,
@@ -81,7 +87,8 @@ export class Database {
     let broken: boolean | undefined = true;
     try {
       const mode = `isolation level ${options.isolation ?? 'read committed'}${options.readOnly ? ', read only' : ''}`;
-      await client.query(`begin ${mode}; set local lock_timeout = ${options.lockTimeoutMs ?? 10_000}; ${SETTINGS}`);
+      const guard = options.readOnly || options.unguarded ? '' : this.#guard;
+      await client.query(`begin ${mode}; set local lock_timeout = ${options.lockTimeoutMs ?? 10_000}; ${SETTINGS}; ${guard}`);
       let result: T;
       try {
         result = await work(client);

@@ -30,6 +30,9 @@ const PERMANENT: Record<string, { code: string; advice: string }> = {
   '25006': { code: 'ReadOnly', advice: 'This server is read-only: a standby, or default_transaction_read_only is on. Name the primary.' },
 };
 
+/** Raised by the ledger: another region has taken over from that of this worker. */
+const REGION_SUPERSEDED = 'SLU01';
+
 /** The connection, the server or a lock was not there; the same statement may work in a moment. */
 function isTransientState(state: string): boolean {
   return (
@@ -106,6 +109,10 @@ export function classifyPostgres(error: unknown, where: Where): SluiceError {
   if (state !== null) {
     const detail = (error as pg.DatabaseError).detail;
     const said = detail ? `${message} (${detail})` : message;
+    if (state === REGION_SUPERSEDED) {
+      const advice = 'Nothing was changed. "sluice region status" says which region works.';
+      return new TransientError('RegionSuperseded', `${where}: ${said}. ${advice}`, { cause: error, blameless: true });
+    }
     const known = PERMANENT[state];
     if (known) return new PermanentError(known.code, `${where}: ${said}. ${known.advice}`, { cause: error });
     if (isTransientState(state)) {

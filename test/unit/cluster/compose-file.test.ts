@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type ComposeService, readComposeFile, readEnvFile } from '../../../src/cluster/compose-file.ts';
+import { type ComposeService, readComposeFiles, readEnvFile } from '../../../src/cluster/compose-file.ts';
 import { placeParts, wantedServices } from '../../../src/cluster/parts.ts';
 import { hasProgram } from '../../../src/cluster/programs.ts';
 
@@ -19,14 +19,14 @@ afterAll(() => rm(folder, { recursive: true }));
 async function parsed(text: string, variables: Record<string, string> = {}): Promise<ComposeService[]> {
   const file = join(folder, 'docker-compose.yml');
   await writeFile(file, text);
-  return await readComposeFile(file, variables);
+  return await readComposeFiles([file], variables);
 }
 
 describe('the project’s own docker-compose.yml', () => {
   let services: ComposeService[];
   const of = (name: string) => services.find((service) => service.name === name) as ComposeService;
   beforeAll(async () => {
-    services = await readComposeFile(COMPOSE, await readEnvFile(join(ROOT, 'deploy/demo.env')));
+    services = await readComposeFiles([COMPOSE], await readEnvFile(join(ROOT, 'deploy/demo.env')));
   });
 
   test('has every part twice that anything depends on', () => {
@@ -71,11 +71,11 @@ describe('the project’s own docker-compose.yml', () => {
   test('publishes ports on the loopback address only', async () => {
     const ports = [...(await readFile(COMPOSE, 'utf8')).matchAll(/ports: \[(.+)\]/g)].flatMap(([, list = '']) => list.split(', '));
     expect(ports.length).toBeGreaterThan(5);
-    for (const port of ports) expect(port).toMatch(/^["']127\.0\.0\.1:\d+:\d+["']$/);
+    for (const port of ports) expect(port).toMatch(/^["']\$\{BIND:-127\.0\.0\.1\}:\d+:\d+["']$/);
   });
 
   test('is refused without passwords, naming the first that is missing', async () => {
-    await expect(readComposeFile(COMPOSE, {})).rejects.toMatchObject({
+    await expect(readComposeFiles([COMPOSE], {})).rejects.toMatchObject({
       code: 'InvalidCompose',
       message: expect.stringMatching(/^POSTGRES_PASSWORD is not set/),
     });
@@ -86,7 +86,16 @@ describe('the project’s own docker-compose.yml', () => {
     [2, ['worker1', 'worker2']],
     [5, ['worker1', 'worker2', 'worker3', 'worker4', 'worker5']],
   ])('%i workers: those of the file, in turn', async (workers, names) => {
-    const wanted = { composeFile: COMPOSE, network: '127.70.1', profiles: [], workers, pipelines: '/p', cwd: '/' };
+    const wanted = {
+      composeFiles: [COMPOSE],
+      variables: {},
+      regions: {},
+      network: '127.70.1',
+      profiles: [],
+      workers,
+      pipelines: '/p',
+      cwd: '/',
+    };
     const chosen = await wantedServices(folder, wanted);
     const found = chosen.filter(({ name }) => name.startsWith('worker'));
     expect(found.map(({ name }) => name)).toEqual(names);

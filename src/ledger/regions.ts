@@ -1,0 +1,54 @@
+/**
+ * Which region may write. One row, with a term that grows whenever another region takes over. Workers that know their region hold the row in every
+ * writing transaction: those of a region that was replaced change nothing, however late they wake up.
+ */
+import { type Connection, type Database, quoteText } from '../connectors/postgres/database.ts';
+import { endingBlockers } from './fence.ts';
+
+export interface ActiveRegion {
+  readonly region: string;
+  /** From 1. */
+  readonly term: number;
+  readonly since: Date;
+}
+
+/** What every writing transaction of a region's worker begins with. It fails with `RegionSuperseded` where another region has taken over. */
+export function regionGuard(region: string): string {
+  return `select sluice.require_region(${quoteText(region)})`;
+}
+
+/** Null where there is one region only, or nothing was set up yet. */
+export async function readActiveRegion(database: Pick<Database, 'query'>): Promise<ActiveRegion | null> {
+  const [there] = await database.query<{ there: boolean }>(`select to_regclass('sluice.regions') is not null as there`);
+  if (!there?.there) return null;
+  const [row] = await database.query<ActiveRegion>('select region, term, since from sluice.regions');
+  return row ?? null;
+}
+
+/** Names the region that is active at first; leaves it as it is where there is one. */
+export async function nameFirstRegion(database: Database, region: string): Promise<void> {
+  await database.transaction(async (client) => {
+    await client.query('insert into sluice.regions (term, region) values (1, $1) on conflict do nothing', [region]);
+  });
+}
+
+/**
+ * From here on only workers of this region write; sessions of others that are in the middle of a transaction are ended. May be called again.
+ * @returns its term
+ */
+export async function takeTerm(database: Database, region: string): Promise<number> {
+  return await database.transaction(async (client) => await endingBlockers(database, client, () => raiseTerm(client, region)), {
+    lockTimeoutMs: 0,
+  });
+}
+
+async function raiseTerm(client: Connection, region: string): Promise<number> {
+  const { rows } = await client.query<{ term: number }>(
+    `insert into sluice.regions as r (term, region) values (1, $1)
+     on conflict (id) do update set term = r.term + (r.region <> $1)::int, region = $1,
+       since = case when r.region = $1 then r.since else now() end
+     returning term`,
+    [region],
+  );
+  return rows[0]?.term ?? 1;
+}
