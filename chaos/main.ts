@@ -12,7 +12,9 @@ import { PROCESS_FAULTS } from './faults/processes.ts';
 import { measureLoad } from './load.ts';
 import { type ChaosOptions, parseOptions } from './options.ts';
 import { Random } from './random.ts';
-import { faultsJson, faultsTable, loadTable, writeDocument } from './report.ts';
+import { proveRegions } from './regions/proof.ts';
+import { RegionsScene } from './regions/scene.ts';
+import { faultsJson, faultsTable, loadTable, regionsTable, writeDocument } from './report.ts';
 import { addTrial, type Results, readResults } from './results.ts';
 import { type Arena, type RoundContext, round, storm, type Trial } from './round.ts';
 import { Runs } from './runs.ts';
@@ -24,7 +26,7 @@ const WORKERS = 2;
 /** Kills of one storm, at most: then the runs may end, and are looked at. */
 const STORM = 12;
 
-const cleanups: (() => Promise<void>)[] = [];
+const cleanups: (() => Promise<unknown>)[] = [];
 let cleaning: Promise<void> | null = null;
 function cleanUp(): Promise<void> {
   cleaning ??= (async () => {
@@ -51,7 +53,7 @@ class Suite {
     this.#seed = seed;
     this.files = files;
     this.all = all;
-    this.session = { ...all, seeds: [seed], faults: {}, load: null };
+    this.session = { ...all, seeds: [seed], faults: {}, load: null, regions: null };
   }
 
   async add(trials: readonly Trial[], faults: readonly Fault[]): Promise<void> {
@@ -73,6 +75,13 @@ class Suite {
     await this.save();
   }
 
+  async setRegions(regions: NonNullable<Results['regions']>): Promise<void> {
+    this.session = { ...this.session, regions };
+    this.all = { ...this.all, at: regions.at, regions };
+    this.failed ||= regions.steps.some(({ problems }) => problems.length > 0);
+    await this.save();
+  }
+
   async save(): Promise<void> {
     await writeJsonFile(this.files.results, this.all);
     await writeDocument(this.files.document, join(ROOT, 'docs/reliability.md'), this.all);
@@ -80,6 +89,21 @@ class Suite {
 }
 
 async function run(options: ChaosOptions, suite: Suite): Promise<void> {
+  if (options.regions) await runRegions(suite);
+  else await runCluster(options, suite);
+}
+
+async function runRegions(suite: Suite): Promise<void> {
+  const scene = await RegionsScene.start(cleanups, say);
+  cleanups.push(() => scene.keepLogs(join(dirname(suite.files.results), 'logs'), () => suite.failed));
+  const steps = await proveRegions(scene, say).catch((error) => {
+    suite.failed = true;
+    throw error;
+  });
+  await suite.setRegions({ at: new Date().toISOString(), steps });
+}
+
+async function runCluster(options: ChaosOptions, suite: Suite): Promise<void> {
   say(`seed ${options.seed}: the same again with --seed ${options.seed}`);
   const scene = await startScene({ workers: WORKERS, say });
   cleanups.push(() => scene.stop());
@@ -159,8 +183,10 @@ try {
   suite.failed = true;
 }
 await cleanUp();
-console.log(plainTable(faultsTable(suite.session)).join('\n'));
+if (!options.regions) console.log(plainTable(faultsTable(suite.session)).join('\n'));
+if (suite.session.regions) console.log(plainTable(regionsTable(suite.session.regions)).join('\n'));
 if (suite.session.load) console.log(plainTable(loadTable(suite.session.load)).join('\n'));
 console.log(`${suite.failed ? 'NOT all survived' : 'All survived'}; seed ${options.seed}; written: ${files.results}, ${files.document}`);
-if (options.json) console.log(JSON.stringify({ seed: options.seed, faults: faultsJson(suite.session) }));
+if (options.json)
+  console.log(JSON.stringify({ seed: options.seed, faults: faultsJson(suite.session), regions: suite.session.regions?.steps ?? [] }));
 process.exit(suite.failed ? 1 : 0);

@@ -8,6 +8,8 @@ export interface ChaosOptions {
   readonly kills: number | null;
   /** Runs at once, with a worker killed every minute; null: not now. */
   readonly load: number | null;
+  /** Two regions, in place of one cluster. */
+  readonly regions: boolean;
   /** Only faults whose name contains one of these. */
   readonly only: readonly string[];
   readonly times: number;
@@ -26,6 +28,7 @@ export function parseOptions(argv: readonly string[]): ChaosOptions {
     .option('--seed <n>', 'repeats what this seed has done', whole(0))
     .option('--kills <n>', 'random kills, one after the other, until so many are accumulated over all calls', whole(1))
     .option('--load <runs>', 'so many runs at once, with a worker killed every minute', whole(1))
+    .option('--regions', 'loses a region, brings it back, and hands over')
     .option('--only <names...>', 'only faults whose name contains one of these')
     .option('--times <n>', 'how often each fault', whole(1), 1)
     .option('--minutes <n>', 'ends after so many minutes', whole(1), 24 * 60)
@@ -34,7 +37,7 @@ export function parseOptions(argv: readonly string[]): ChaosOptions {
     .parse([...argv], { from: 'user' });
   const given = command.opts<Partial<ChaosOptions>>();
   return {
-    ...{ seed: randomInt(2 ** 31), kills: null, load: null, only: [], times: 1, minutes: 24 * 60, out: null, json: false },
+    ...{ seed: randomInt(2 ** 31), kills: null, load: null, regions: false, only: [], times: 1, minutes: 24 * 60, out: null, json: false },
     ...given,
   };
 }

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { replaceSection } from '../bench/page-section.ts';
 import { median } from '../bench/results.ts';
 import { count, fixed, markdownTable, type Table } from '../bench/table.ts';
-import type { Counted, LoadResult, Results } from './results.ts';
+import type { Counted, LoadResult, RegionsResult, Results } from './results.ts';
 
 export function faultsTable({ faults }: Results): Table {
   return {
@@ -55,6 +55,25 @@ export function loadTable(load: LoadResult): Table {
   };
 }
 
+export function regionsTable({ steps }: RegionsResult): Table {
+  const seconds = (value: number | null) => (value === null ? '-' : fixed(value, 1));
+  const rows = (value: number | null) => (value === null ? '-' : count(value));
+  return {
+    head: [
+      'two regions',
+      'as promised',
+      'recovery time, s',
+      'nothing moved, at most, s',
+      'rows lost (recovery point)',
+      'rows said to be lost',
+    ],
+    rows: steps.map((each) => [
+      ...[each.step, each.problems.length === 0 ? 'yes' : 'no', seconds(each.recoverSeconds), seconds(each.stallSeconds)],
+      ...[rows(each.rowsLost), rows(each.rowsSaidLost)],
+    ]),
+  };
+}
+
 /** Writes the tables between `<!-- chaos:NAME -->` and `<!-- /chaos:NAME -->`. */
 export async function writeDocument(file: string, template: string, results: Results): Promise<void> {
   let page = await readFile(file, 'utf8').catch(() => readFile(template, 'utf8'));
@@ -64,6 +83,10 @@ export async function writeDocument(file: string, template: string, results: Res
   if (results.load) {
     const lines = [`Measured on ${results.load.at.slice(0, 10)}.`, '', ...markdownTable(loadTable(results.load))];
     page = replaceSection(page, 'chaos:load', lines, 'reliability.md');
+  }
+  if (results.regions) {
+    const lines = [`Measured on ${results.regions.at.slice(0, 10)}.`, '', ...markdownTable(regionsTable(results.regions))];
+    page = replaceSection(page, 'chaos:regions', lines, 'reliability.md');
   }
   await writeFile(file, page);
 }

@@ -33,24 +33,45 @@ const load = z.object({
   smallRunSeconds: z.object({ alone: z.number(), median: z.number(), worst: z.number() }),
 });
 
+const regions = z.object({
+  at: z.string(),
+  steps: z.array(
+    z.object({
+      step: z.string(),
+      /** In whole sentences; empty where all is right. */
+      problems: z.array(z.string()),
+      /** From the command to the first new chunk or commit. */
+      recoverSeconds: z.number().nullable(),
+      /** The longest time in which no run moved. */
+      stallSeconds: z.number().nullable(),
+      /** Rows that were committed, and were not there after the move. */
+      rowsLost: z.number().nullable(),
+      /** Rows that the command said to be lost. */
+      rowsSaidLost: z.number().nullable(),
+    }),
+  ),
+});
+
 const results = z.object({
   version: z.string(),
   at: z.string(),
   seeds: z.array(z.int()),
   faults: z.record(z.string(), counted),
   load: load.nullable(),
+  regions: regions.nullable().default(null),
 });
 
 export type Counted = z.infer<typeof counted>;
 export type Results = z.infer<typeof results>;
 export type LoadResult = z.infer<typeof load>;
+export type RegionsResult = z.infer<typeof regions>;
 
 const EMPTY = { tried: 0, survived: 0, recoverSeconds: [], rowsLost: 0, rowsDuplicated: 0, rowsCopiedAgain: 0 };
 
 /** Those of this version; none where there are none. */
 export async function readResults(file: string): Promise<Results> {
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  const fresh: Results = { version, at: '', seeds: [], faults: {}, load: null };
+  const fresh: Results = { version, at: '', seeds: [], faults: {}, load: null, regions: null };
   const known = await readJsonFile(file, results, fresh);
   return known.version === version ? known : fresh;
 }

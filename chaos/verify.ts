@@ -71,14 +71,16 @@ interface Content {
   readonly example: string;
 }
 
-/** Does not depend on the order of rows, and does on duplicates. */
-async function contentOf(database: Database, table: string): Promise<Content> {
-  const [there] = await database.query<{ there: boolean }>('select to_regclass($1) is not null as there', [table]);
-  if (!there?.there) return { rows: 0, distinct: 0, checksum: 'none: there is no such table', example: '' };
+/** Does not depend on the order of rows, and does on duplicates. @param relation a table, or a query in parentheses */
+export async function contentOf(database: Database, relation: string): Promise<Content> {
+  if (/^\w+$/.test(relation)) {
+    const [there] = await database.query<{ there: boolean }>('select to_regclass($1) is not null as there', [relation]);
+    if (!there?.there) return { rows: 0, distinct: 0, checksum: 'none: there is no such table', example: '' };
+  }
   const [row] = await database.query<{ rows: string; distinct: string; checksum: string | null; example: string | null }>(
     `select count(*) as rows, count(distinct h) as distinct, sum(h::numeric)::text as checksum,
             (array_agg(r order by h))[1] as example
-     from (select hashtextextended(r::text, 0) as h, r::text as r from ${table} as r) as hashed`,
+     from (select hashtextextended(r::text, 0) as h, r::text as r from ${relation} as r) as hashed`,
   );
   return {
     rows: Number(row?.rows ?? 0),

@@ -2,6 +2,7 @@
  * After a move, compares what Temporal's histories say with the ledger, which is the authority: a run that goes on repeats by itself what the target
  * has lost; one that had ended, or whose history did not arrive, is started again. May be repeated.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { SluiceClient } from '../client/sluice-client.ts';
 import type { Database } from '../connectors/postgres/database.ts';
 import type { Json, PipelineInput } from '../contracts/run.ts';
@@ -24,7 +25,7 @@ export interface ReconciledRun {
   readonly note: string;
 }
 
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 30_000;
 const MOST_RUNS = 10_000;
 /** Clocks of regions differ, and a commit is younger than what it belongs to. */
 const MARGIN_MS = 60_000;
@@ -57,14 +58,21 @@ export async function reconcile(sluice: SluiceClient, database: Database, lastRe
 async function openRun(sluice: SluiceClient, database: Database, id: string, pipeline: string): Promise<ReconciledRun> {
   const { runKey } = await sluice.startOf(id);
   const kept = await committedRows(database, runKey);
-  const said = await sluice
-    .get(id)
-    .progress({ timeoutMs: ANSWER_MS })
-    .then(({ rows }) => rows.loaded)
-    .catch(() => null);
+  const said = await rowsSaidLoaded(sluice, id);
   const rowsLost = Math.max(0, (said ?? 0) - kept);
   const note = said === null ? 'no worker has answered yet: what it had done is not known' : '';
   return { run: id, pipeline, outcome: 'goes on', rowsLost, rowsKept: kept, note };
+}
+
+/** What the history says; null where no worker has told in time: it takes the run over first. */
+async function rowsSaidLoaded(sluice: SluiceClient, id: string): Promise<number | null> {
+  for (const deadline = Date.now() + ANSWER_MS; ; await delay(500)) {
+    try {
+      return (await sluice.get(id).progress({ timeoutMs: Math.max(deadline - Date.now(), 1_000) })).rows.loaded;
+    } catch {
+      if (Date.now() > deadline) return null;
+    }
+  }
 }
 
 /** Null where the target has all of it. */

@@ -50,8 +50,9 @@ test('several processes that migrate an empty database at the same moment run ea
     { version: 1, times: 1 },
     { version: 2, times: 1 },
     { version: 3, times: 1 },
+    { version: 4, times: 1 },
   ]);
-  expect(await query(url, `select count(*)::int as tables from pg_tables where schemaname = 'sluice'`)).toEqual([{ tables: 11 }]);
+  expect(await query(url, `select count(*)::int as tables from pg_tables where schemaname = 'sluice'`)).toEqual([{ tables: 12 }]);
 });
 
 test('two workers that start together and plan together on an empty database both do their work', async () => {
@@ -74,5 +75,10 @@ test('two workers that start together and plan together on an empty database bot
 
   // Then all runs end, and the ledger was made once
   for (const run of runs) expect(await resultOf(run)).toMatchObject({ rowsLoaded: 20 });
-  expect(await query(url, 'select version from sluice.migrations order by 1')).toEqual([{ version: 1 }, { version: 2 }, { version: 3 }]);
+  expect(await query(url, 'select version from sluice.migrations order by 1')).toEqual([
+    { version: 1 },
+    { version: 2 },
+    { version: 3 },
+    { version: 4 },
+  ]);
 });

@@ -71,3 +71,20 @@ it('makes addresses of the Web UI', () => {
   expect(workflowUrl('http://ui', 'default', 'a')).toBe('http://ui/namespaces/default/workflows/a');
   expect(workflowUrl(null, 'default', 'a')).toBeNull();
 });
+
+it('takes several addresses, and all proxies of all regions', async () => {
+  const env = { ...nothing, SLUICE_REGIONS: 'a=p1.a,p2.a b=p1.b', TEMPORAL_ADDRESS: 'haproxy1:7233' };
+  expect(await temporalSettings({ env, stateDir })).toMatchObject({ addresses: ['p1.a:7233', 'p2.a:7233', 'p1.b:7233'] });
+  // A worker polls at home.
+  expect(await temporalSettings({ env, stateDir, ownRegion: true })).toMatchObject({
+    addresses: ['haproxy1:7233'],
+    address: 'haproxy1:7233',
+  });
+  expect(await temporalSettings({ env, stateDir, address: ['x:1', 'y:2'] })).toMatchObject({
+    addresses: ['x:1', 'y:2'],
+    origin: 'options',
+  });
+  expect(await temporalSettings({ env: { ...nothing, TEMPORAL_ADDRESS: 'x:1, y:2' }, stateDir })).toMatchObject({
+    addresses: ['x:1', 'y:2'],
+  });
+});

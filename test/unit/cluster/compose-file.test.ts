@@ -141,3 +141,29 @@ test('what makes no sense is named with its place', async () => {
     message: expect.stringMatching(/services\.a\.image/),
   });
 });
+
+describe('docker-compose.region.yml over docker-compose.yml', () => {
+  const files = [COMPOSE, join(ROOT, 'docker-compose.region.yml')];
+  const region = async (name: string) => await readComposeFiles(files, await readEnvFile(join(ROOT, `deploy/regions/${name}.env`)));
+
+  test('the regions differ in name, number, peer and how the target begins', async () => {
+    const [a, b] = await Promise.all(['a', 'b'].map(region));
+    const environment = (services: ComposeService[] | undefined, name: string) =>
+      services?.find((service) => service.name === name)?.environment;
+    expect(environment(a, 'temporal1')).toMatchObject({ REGION: 'a', REGION_NUMBER: '1', NODE: 'temporal1:7233' });
+    expect(environment(b, 'temporal1')).toMatchObject({ REGION: 'b', REGION_NUMBER: '2' });
+    expect(environment(a, 'haproxy1')).toEqual({ PEER_1: 'b-haproxy1', PEER_2: 'b-haproxy2' });
+    expect(environment(b, 'worker1')).toMatchObject({ SLUICE_REGION: 'b', TEMPORAL_ADDRESS: 'haproxy1:7233' });
+    const begins = (services: ComposeService[] | undefined) =>
+      services?.find(({ name }) => name === 'target')?.mounts.find(({ target }) => target.endsWith('3-begin.yml'))?.source;
+    expect(begins(a)).toMatch(/target-primary\.yml$/);
+    expect(begins(b)).toMatch(/target-standby\.yml$/);
+  });
+
+  test('every file is there, and nothing is without a program', async () => {
+    const services = await region('a');
+    for (const { name, mounts } of services)
+      for (const { source } of mounts) if (source !== null) expect([name, source, existsSync(source)]).toEqual([name, source, true]);
+    expect(services.filter((service) => !hasProgram(service)).map(({ name }) => name)).toEqual(['grafana']);
+  });
+});

@@ -31,6 +31,20 @@ test.each([
   expect(render(text, rendering)).toBe(rendered);
 });
 
+test.each([
+  ['PEER_1: b-haproxy1', 'PEER_1: 127.80.2.15'],
+  ['a=a-haproxy1,a-haproxy2 b=b-haproxy1', 'a=127.70.1.15,a-haproxy2 b=127.80.2.15'],
+  ['postgres://x@haproxy1:5442,b-haproxy1:5442/s', 'postgres://x@127.70.1.15:5442,127.80.2.15:5442/s'],
+  ['xb-haproxy1 b-haproxy11 b-haproxy1-x', 'xb-haproxy1 b-haproxy11 b-haproxy1-x'],
+  ['host: haproxy1', 'host: 127.70.1.15'],
+])('of several regions: %s', (text, rendered) => {
+  const regional = new Map([
+    ['a-haproxy1', '127.70.1.15'],
+    ['b-haproxy1', '127.80.2.15'],
+  ]);
+  expect(render(text, { ...rendering, regional })).toBe(rendered);
+});
+
 test('a part without files of its own', () => {
   expect(render('/etc/x 0.0.0.0', { own: '127.0.0.9', addresses: new Map(), paths: new Map() })).toBe('/etc/x 127.0.0.9');
 });

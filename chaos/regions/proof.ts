@@ -1,0 +1,224 @@
+/** What happens to runs when a region is lost, comes back, or hands over. Each step leaves both regions well. */
+import { Database } from '../../src/connectors/postgres/database.ts';
+import { describeError, SluiceError } from '../../src/errors.ts';
+import { regionGuard } from '../../src/ledger/regions.ts';
+import type { ReconciledRun } from '../../src/regions/reconcile.ts';
+import type { RegionsStatus } from '../../src/regions/region-status.ts';
+import type { GivenUp } from '../../src/regions/rejoin.ts';
+import type { RegionsResult } from '../results.ts';
+import { cutReplication } from './cut.ts';
+import { type Commit, commitsIn, Moves, type RegionRun, startRun, untilCommits, untilEnded, whatIsWrong } from './runs.ts';
+import { type RegionsScene, until } from './scene.ts';
+
+type Step = RegionsResult['steps'][number];
+const NOTHING = { recoverSeconds: null, stallSeconds: null, rowsLost: null, rowsSaidLost: null };
+const WELL_MS = 120_000;
+/** What is promised. */
+const MOST_RECOVER_SECONDS = 60;
+const MOST_STALL_SECONDS = 20;
+
+export async function proveRegions(scene: RegionsScene, say: (message: string) => void): Promise<Step[]> {
+  const steps: Step[] = [];
+  for (const step of [lostSynchronous, comesBack, handsOverAndBack, lostAsynchronous, commandDies]) {
+    const done = await step(scene);
+    for (const problem of done.problems) say(`NOT AS IT SHOULD BE: ${problem}`);
+    say(`${done.step}: ${done.problems.length === 0 ? 'as it should be' : 'NOT as it should be'}`);
+    steps.push(done);
+  }
+  return steps;
+}
+
+async function sides(scene: RegionsScene): Promise<[from: string, to: string]> {
+  const from = await scene.active();
+  return [from, scene.regions.othersThan(from)[0]?.name ?? ''];
+}
+
+async function lostSynchronous(scene: RegionsScene): Promise<Step> {
+  const [from, to] = await sides(scene);
+  await scene.sluice('region', 'replication', 'synchronous');
+  await untilSynchronous(scene, from);
+  const runs = [await startRun(scene, 'by-partition'), await startRun(scene, 'at-once')];
+  await untilCommits(scene.target(from), runs, 3);
+  const committed = await commitsIn(scene.target(from), runs);
+  await scene.kill(from);
+  const lost = await goOn(scene, to, runs, committed);
+  const problems = [...lost.problems, ...(await endOf(scene, runs))];
+  if (lost.rowsLost > 0) problems.push(`${lost.rowsLost} committed rows were lost with a synchronous standby`);
+  return { step: 'a region is killed whole, its standby synchronous', stallSeconds: null, ...lost, problems };
+}
+
+async function comesBack(scene: RegionsScene): Promise<Step> {
+  const [active, back] = await sides(scene);
+  const problems: string[] = [];
+  await scene.sluice('cluster', 'start', back);
+  await until(
+    'it is told why it is no primary',
+    async () => /is not made a primary here: the other region has one/.test(await scene.log(back, 'target')),
+    WELL_MS,
+  );
+  if ((await scene.regions.target(back).node())?.role !== 'standby') problems.push(`the target of region ${back} is a primary again`);
+
+  // A worker of the old region that reaches the new primary all the same.
+  const stale = new Database('target', urlOf(scene, active), { max: 1, guard: regionGuard(back) });
+  const refusal = await stale.transaction(async (client) => client.query('delete from sluice.commits')).catch((error: unknown) => error);
+  await stale.close();
+  if (!(refusal instanceof SluiceError) || refusal.code !== 'RegionSuperseded')
+    problems.push(`a worker of region ${back} may write: ${describeError(refusal)}`);
+
+  // A region that sees nobody makes a primary of its own.
+  for (const proxy of ['haproxy1', 'haproxy2']) await scene.sluice('cluster', 'kill', `${back}-${proxy}`, '--hold');
+  const alone = await scene.direct(back);
+  await until(
+    'it is a second primary',
+    async () => (await alone.query<{ standby: boolean }>('select pg_is_in_recovery() as standby'))[0]?.standby === false,
+    WELL_MS,
+  );
+  await alone.query(`insert into sluice.commits (run_key, unit, result) values ('stale/1', 'load', '{"rowsLoaded": 17}')`);
+  await alone.close();
+  for (const proxy of ['haproxy1', 'haproxy2']) await scene.sluice('cluster', 'start', `${back}-${proxy}`);
+  const said = await until(
+    'two primaries are said',
+    async () => {
+      const { problems: of } = (await scene.sluice('region', 'status')) as unknown as RegionsStatus;
+      return of.find((problem) => /both have a primary/.test(problem));
+    },
+    WELL_MS,
+  );
+  if (!said.includes('rejoin')) problems.push(`status does not say what to do: ${said}`);
+  const run = await startRun(scene, 'at-once', 30_000);
+  const { givenUp } = (await scene.sluice('region', 'rejoin', back)) as unknown as { givenUp: GivenUp[] };
+  if (!givenUp.some(({ run: of, rows }) => of === 'stale/1' && rows === 17)) problems.push(`what only region ${back} had is not named`);
+  problems.push(...(await endOf(scene, [run])));
+  const left = await scene.target(back).query(`select from sluice.commits where run_key = 'stale/1'`);
+  if (left.length > 0) problems.push(`what only region ${back} had is still there`);
+  return { step: 'it comes back, by itself and as a second primary', ...NOTHING, problems };
+}
+
+async function handsOverAndBack(scene: RegionsScene): Promise<Step> {
+  const [from, to] = await sides(scene);
+  const runs = [await startRun(scene, 'by-partition'), await startRun(scene, 'at-once')];
+  await untilCommits(scene.target(from), runs, 1);
+  const moves = new Moves(scene);
+  await scene.sluice('region', 'handover', to);
+  const before = (await commitsIn(scene.target(to), runs)).length;
+  await untilCommits(scene.target(to), runs, Math.min(before + 1, 15));
+  await scene.sluice('region', 'handover', from);
+  for (const run of runs) await untilEnded(scene, run);
+  await moves.stop();
+  const problems = await whatIsWrong(scene, runs);
+  const stallSeconds = moves.longestMs / 1000;
+  if (stallSeconds > MOST_STALL_SECONDS) problems.push(`nothing moved for ${stallSeconds.toFixed(1)} s`);
+  if ((await scene.active()) !== from) problems.push(`region ${from} is not active`);
+  return { step: 'handed over and back, while runs go on', ...NOTHING, stallSeconds, rowsLost: 0, problems };
+}
+
+async function lostAsynchronous(scene: RegionsScene): Promise<Step> {
+  const [from, to] = await sides(scene);
+  await scene.sluice('region', 'replication', 'asynchronous');
+  const open = await startRun(scene, 'by-partition');
+  await untilCommits(scene.target(from), [open], 2);
+  const go = await cutReplication(scene, from, to);
+  const ended = await startRun(scene, 'at-once', 30_000);
+  await untilEnded(scene, ended);
+  await untilCommits(scene.target(from), [open], 4);
+  await scene.sluice('pause', open.id);
+  const runs = [open, ended];
+  await until('it is paused', async () => ((await scene.sluice('show', open.id)) as { status: string }).status === 'paused', WELL_MS);
+  await until(
+    'the other region has all histories',
+    async () =>
+      ((await scene.sluice('region', 'status')) as unknown as RegionsStatus).regions.every(({ eventsBehind }) => eventsBehind === 0),
+    WELL_MS,
+  );
+  const committed = await commitsIn(scene.target(from), runs);
+  await scene.kill(from);
+  go();
+  const lost = await goOn(scene, to, runs, committed, () => scene.sluice('resume', open.id));
+  const problems = [...lost.problems, ...(await endOf(scene, runs))];
+  if (lost.rowsLost === 0) problems.push('nothing was lost: nothing is proved');
+  await scene.sluice('cluster', 'start', from);
+  await scene.sluice('region', 'rejoin', from);
+  return { step: 'a region is killed whole, its standby cut off before', stallSeconds: null, ...lost, problems };
+}
+
+async function commandDies(scene: RegionsScene): Promise<Step> {
+  const [from, to] = await sides(scene);
+  const run = await startRun(scene, 'by-partition');
+  await untilCommits(scene.target(from), [run], 1);
+  const problems: string[] = [];
+  // In the middle of each of its steps; a machine that is slow or fast only moves them.
+  for (const milliseconds of [600, 1_500, 3_000, 4_500]) await scene.sluiceKilledAfter(milliseconds, 'region', 'handover', to);
+  await scene.sluice('region', 'handover', to);
+  if ((await scene.active()) !== to) problems.push(`region ${to} is not active`);
+  await scene.kill(to);
+  for (const milliseconds of [500, 800, 1_200]) await scene.sluiceKilledAfter(milliseconds, 'region', 'failover', from, '--force');
+  await scene.sluice('region', 'failover', from, '--force');
+  problems.push(...(await endOf(scene, [run])));
+  await scene.sluice('cluster', 'start', to);
+  await scene.sluice('region', 'rejoin', to);
+  const status = (await scene.sluice('region', 'status')) as unknown as RegionsStatus;
+  problems.push(...status.problems);
+  return { step: 'the command dies in the middle, and is repeated', ...NOTHING, problems };
+}
+
+interface GoneOn {
+  readonly problems: readonly string[];
+  readonly recoverSeconds: number;
+  readonly rowsLost: number;
+  readonly rowsSaidLost: number;
+}
+
+/** Forces the failover, and compares what it says with what the lost region had committed. */
+async function goOn(
+  scene: RegionsScene,
+  to: string,
+  runs: readonly RegionRun[],
+  committed: readonly Commit[],
+  then: () => Promise<unknown> = async () => {},
+): Promise<GoneOn> {
+  const problems: string[] = [];
+  const began = Date.now();
+  const answer = (await scene.sluice('region', 'failover', to, '--force')) as unknown as { runs: ReconciledRun[] };
+  await then();
+  const target = scene.target(to);
+  await until(
+    'something is copied in the other region',
+    async () => {
+      const rows = await target.query(
+        'select from sluice.chunks where recorded_at > $1 union all select from sluice.commits where committed_at > $1',
+        [new Date(began)],
+      );
+      return rows.length > 0;
+    },
+    WELL_MS,
+  );
+  const recoverSeconds = (Date.now() - began) / 1000;
+  if (recoverSeconds > MOST_RECOVER_SECONDS) problems.push(`the first new chunk came after ${recoverSeconds.toFixed(1)} s`);
+  // One that was repeated has another time.
+  const kept = new Set((await commitsIn(target, runs)).map(({ run, unit, at }) => `${run} ${unit} ${at}`));
+  const rowsLost = committed.filter(({ run, unit, at }) => !kept.has(`${run} ${unit} ${at}`)).reduce((sum, { rows }) => sum + rows, 0);
+  const rowsSaidLost = answer.runs.reduce((sum, each) => sum + each.rowsLost, 0);
+  if (rowsLost !== rowsSaidLost)
+    problems.push(`${rowsLost} rows were lost, and the command said ${rowsSaidLost}: ${JSON.stringify(answer.runs)}`);
+  return { problems, recoverSeconds, rowsLost, rowsSaidLost };
+}
+
+async function endOf(scene: RegionsScene, runs: readonly RegionRun[]): Promise<string[]> {
+  for (const run of runs) await untilEnded(scene, run);
+  return await whatIsWrong(scene, runs);
+}
+
+async function untilSynchronous(scene: RegionsScene, region: string): Promise<void> {
+  await until(
+    'commits wait for the other region',
+    async () =>
+      (await scene.target(region).query<{ names: string }>(`select current_setting('synchronous_standby_names') as names`))[0]?.names !==
+      '',
+    WELL_MS,
+  );
+}
+
+function urlOf(scene: RegionsScene, region: string): string {
+  const proxies = scene.regions.region(region).proxies.map((proxy) => `${proxy}:5442`);
+  return (scene.env.SLUICE_DATABASE_URL ?? '').replace(/@.*$/, `@${proxies.join(',')}/sluice`);
+}
