@@ -58,9 +58,9 @@ class Suite {
 
   async add(trials: readonly Trial[], faults: readonly Fault[]): Promise<void> {
     for (const trial of trials) {
-      const says = faults.find(({ name }) => name === trial.fault)?.says ?? '';
-      this.session = addTrial(this.session, trial, says, this.#seed);
-      this.all = addTrial(this.all, trial, says, this.#seed);
+      const fault = faults.find(({ name }) => name === trial.fault) as Fault;
+      this.session = addTrial(this.session, trial, fault, this.#seed);
+      this.all = addTrial(this.all, trial, fault, this.#seed);
     }
     const problems = [...new Set(trials.flatMap((trial) => trial.problems))];
     for (const problem of problems) say(`NOT SURVIVED: ${problem}`);

@@ -81,6 +81,7 @@ export class FaultyProxy {
 
   /** The next answers to COMMIT do not arrive: the connection is gone instead. */
   loseAnswers(count: number): void {
+    this.lost = 0;
     this.#answersToLose = count;
   }
 

@@ -7,12 +7,23 @@ import type { Counted, LoadResult, RegionsResult, Results } from './results.ts';
 
 export function faultsTable({ faults }: Results): Table {
   return {
-    head: ['fault', 'what is done', 'tried', 'survived', 'recovered, median s', 'worst s', 'rows lost', 'rows twice', 'rows copied again'],
+    head: [
+      'fault',
+      'what is done',
+      'tried',
+      'survived',
+      'recovered, median s',
+      'worst s',
+      'promised s',
+      'rows lost',
+      'rows twice',
+      'rows copied again',
+    ],
     rows: Object.entries(faults).map(([name, each]) => {
       const { recoverMedianSeconds, recoverWorstSeconds } = recovered(each);
       return [
         ...[name, each.says, count(each.tried), count(each.survived)],
-        ...[recoverMedianSeconds, recoverWorstSeconds].map((seconds) => (seconds === null ? '-' : fixed(seconds, 1))),
+        ...[recoverMedianSeconds, recoverWorstSeconds, each.promisedSeconds].map((seconds) => (seconds === null ? '-' : fixed(seconds, 1))),
         ...[count(each.rowsLost), count(each.rowsDuplicated), count(each.rowsCopiedAgain)],
       ];
     }),

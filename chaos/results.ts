@@ -3,11 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readJsonFile } from '../src/local/json-file.ts';
+import type { Fault } from './faults/fault.ts';
 import type { Trial } from './round.ts';
 import { ROOT } from './scene.ts';
 
 const counted = z.object({
   says: z.string(),
+  promisedSeconds: z.number().nullable().default(null),
   tried: z.int(),
   survived: z.int(),
   recoverSeconds: z.array(z.number()),
@@ -76,11 +78,12 @@ export async function readResults(file: string): Promise<Results> {
   return known.version === version ? known : fresh;
 }
 
-export function addTrial(all: Results, trial: Trial, says: string, seed: number): Results {
-  const before = all.faults[trial.fault] ?? { ...EMPTY, says };
+export function addTrial(all: Results, trial: Trial, { says, promisedSeconds = null }: Fault, seed: number): Results {
+  const before: Counted = all.faults[trial.fault] ?? { ...EMPTY, says, promisedSeconds };
   const { recoverSeconds, rowsLost, rowsDuplicated, rowsCopiedAgain, problems } = trial;
   const after: Counted = {
     says,
+    promisedSeconds,
     tried: before.tried + 1,
     survived: before.survived + (problems.length === 0 ? 1 : 0),
     recoverSeconds: [...before.recoverSeconds, ...(recoverSeconds === null ? [] : [Math.round(recoverSeconds * 100) / 100])],

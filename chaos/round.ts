@@ -30,6 +30,8 @@ export interface Trial {
 
 const BEGIN_MS = 60_000;
 const END_MS = 300_000;
+/** A run that loads or finishes has nothing in hand. */
+const IN_HAND_MS = 3_000;
 
 export interface RoundContext {
   readonly scene: Scene;
@@ -57,6 +59,8 @@ export async function round(context: RoundContext, arena: Arena, fault: Fault): 
       Promise.all(started.map((run) => runs.ended(run, deadline))),
     ]);
     await broken.back?.();
+    const missed = broken.missed?.();
+    if (missed) problems.push(missed);
   } catch (error) {
     problems.push(describeError(error));
   }
@@ -83,7 +87,7 @@ export async function storm(context: RoundContext, arena: Arena, faults: readonl
     const ending = Promise.all(started.map((run) => runs.ended(run, deadline)));
     ending.catch(() => {});
     await untilChunks(watch, random.between(2, 12));
-    while (trials.length < most && (await anyOpen(runs, started))) {
+    while (trials.length < most && (await untilInHand(watch, runs, started))) {
       const fault = random.pick(faults);
       const began = performance.now();
       const copiedAgain = watch.rowsCopiedAgain;
@@ -129,6 +133,14 @@ async function untilChunks(watch: Watch, chunks: number): Promise<void> {
     if (Date.now() > deadline) throw new Error('the runs do not begin');
     await delay(20);
   }
+}
+
+/** What breaks while nothing is in hand proves little. False where all runs have ended. */
+async function untilInHand(watch: Watch, runs: Runs, started: readonly ChaosRun[]): Promise<boolean> {
+  for (const deadline = Date.now() + IN_HAND_MS; watch.inHand === 0 && Date.now() < deadline; await delay(20)) {
+    if (!(await anyOpen(runs, started))) return false;
+  }
+  return await anyOpen(runs, started);
 }
 
 async function untilMoved(watch: Watch, runs: Runs, started: readonly ChaosRun[]): Promise<void> {

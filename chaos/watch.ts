@@ -36,6 +36,11 @@ export class Watch {
     return [...this.#partitions.values()].reduce((sum, { chunk }) => sum + chunk + 1, 0);
   }
 
+  /** Partitions that are being copied. */
+  get inHand(): number {
+    return [...this.#partitions.values()].filter(({ last }) => !last).length;
+  }
+
   /** Something breaks now. @returns how many partitions are in hand */
   broke(): number {
     const now = Date.now();

@@ -6,6 +6,8 @@ export interface Fault {
   readonly name: string;
   /** For the table: what is done. */
   readonly says: string;
+  /** Every partition in hand moves on within so many seconds; absent where nothing is promised. */
+  readonly promisedSeconds?: number;
   /** It is one process that is killed: what the long form does by the thousand. */
   readonly isKill: boolean;
   /**
@@ -18,6 +20,8 @@ export interface Fault {
 export interface Broken {
   /** What exactly, for the log. */
   readonly what: string;
+  /** Asked when all runs have ended: why it did not happen, or null. */
+  readonly missed?: () => string | null;
   /** What is left to be done when all runs have ended. */
   readonly back?: () => Promise<void>;
 }

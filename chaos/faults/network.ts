@@ -12,9 +12,11 @@ interface NetworkFault {
   readonly begin: (proxy: FaultyProxy) => void;
   readonly seconds?: number;
   readonly end?: (proxy: FaultyProxy) => void;
+  /** Why it did not happen, asked when the runs have ended; null where it did. */
+  readonly missed?: (proxies: readonly FaultyProxy[]) => string | null;
 }
 
-function network({ name, says, on = ({ database }) => database, begin, seconds = 0, end }: NetworkFault): Fault {
+function network({ name, says, on = ({ database }) => database, begin, seconds = 0, end, missed }: NetworkFault): Fault {
   return {
     ...{ name, says, isKill: false },
     run: async (scene, _random, broken) => {
@@ -23,7 +25,7 @@ function network({ name, says, on = ({ database }) => database, begin, seconds =
       broken();
       await delay(seconds * 1000);
       if (end) proxies.forEach(end);
-      return { what: `${proxies.length} proxies` };
+      return { what: `${proxies.length} proxies`, ...(missed ? { missed: () => missed(proxies) } : {}) };
     },
   };
 }
@@ -49,6 +51,7 @@ export const NETWORK_FAULTS: readonly Fault[] = [
     ...{ name: 'answers to COMMIT lost', says: 'the next three; the connection is reset instead' },
     on: ({ database }) => database.slice(0, 1),
     begin: (proxy) => proxy.loseAnswers(3),
+    missed: (proxies) => (proxies.some(({ lost }) => lost > 0) ? null : 'no answer to COMMIT was lost'),
   }),
   network({
     ...{ name: 'Temporal cut off', says: 'nothing arrives at Temporal or from it for 12 s', seconds: 12 },

@@ -16,9 +16,17 @@ const thePrimary: Choose = async (scene) => await primaryOf(scene.supervisor);
 const theStandby: Choose = async (scene) => ((await primaryOf(scene.supervisor)) === 'pg1' ? 'pg2' : 'pg1');
 const theLeader: Choose = async (scene) => await etcdLeader(scene.supervisor);
 
+/** A heartbeat timeout of ten seconds, and two more. */
+const WORKER_SECONDS = 12;
+const TEMPORAL_SECONDS = 15;
+/** Patroni replaces a primary that crashed in some four seconds, and one whose Patroni is gone too in eleven; ten more are ours. */
+const PRIMARY_SECONDS = 4.4 + 10;
+const NODE_SECONDS = 10.6 + 10;
+
 interface Kill {
   readonly name: string;
   readonly says: string;
+  readonly promisedSeconds?: number;
   readonly choose: Choose;
   /** Which processes of the part. @default all */
   readonly which?: Which;
@@ -26,9 +34,9 @@ interface Kill {
   readonly awaySeconds?: number;
 }
 
-function kill({ name, says, choose, which = 'all', awaySeconds }: Kill): Fault {
+function kill({ choose, which = 'all', awaySeconds, ...about }: Kill): Fault {
   return {
-    ...{ name, says, isKill: true },
+    ...{ ...about, isKill: true },
     run: async (scene, random, broken) => {
       const { supervisor } = scene;
       const part = await choose(scene, (names) => random.pick(names));
@@ -67,11 +75,14 @@ function sleep({ name, says, choose, seconds, postgres = false }: Sleep): Fault 
 }
 
 export const PROCESS_FAULTS: readonly Fault[] = [
-  kill({ name: 'worker killed', says: 'SIGKILL', choose: aWorker }),
+  kill({ name: 'worker killed', says: 'SIGKILL', choose: aWorker, promisedSeconds: WORKER_SECONDS }),
   sleep({ name: 'worker asleep', says: 'SIGSTOP for 14 s', choose: aWorker, seconds: 14 }),
-  kill({ name: 'Temporal node killed', says: 'SIGKILL', choose: aTemporal }),
+  kill({ name: 'Temporal node killed', says: 'SIGKILL', choose: aTemporal, promisedSeconds: TEMPORAL_SECONDS }),
   sleep({ name: 'Temporal node asleep', says: 'SIGSTOP for 8 s', choose: aTemporal, seconds: 8 }),
-  kill({ name: 'PostgreSQL primary killed', says: 'SIGKILL of the server', choose: thePrimary, which: 'postgres' }),
+  kill({
+    ...{ name: 'PostgreSQL primary killed', says: 'SIGKILL of the server', promisedSeconds: PRIMARY_SECONDS },
+    ...{ choose: thePrimary, which: 'postgres' },
+  }),
   sleep({
     name: 'PostgreSQL primary asleep',
     says: 'SIGSTOP of all its processes for 15 s',
@@ -84,6 +95,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
   kill({
     name: 'PostgreSQL node lost',
     says: 'SIGKILL of the primary and its Patroni, away for 12 s',
+    promisedSeconds: NODE_SECONDS,
     choose: thePrimary,
     awaySeconds: 12,
   }),
