@@ -78,7 +78,9 @@ export async function readResults(file: string): Promise<Results> {
   return known.version === version ? known : fresh;
 }
 
-export function addTrial(all: Results, trial: Trial, { says, promisedSeconds = null }: Fault, seed: number): Results {
+export function addTrial(all: Results, trial: Trial, fault: Fault, seed: number): Results {
+  const { says } = fault;
+  const promisedSeconds = fault.promisedSeconds ?? null;
   const before: Counted = all.faults[trial.fault] ?? { ...EMPTY, says, promisedSeconds };
   const { recoverSeconds, rowsLost, rowsDuplicated, rowsCopiedAgain, problems } = trial;
   const after: Counted = {

@@ -11,6 +11,7 @@ import { seedFlights } from '../helpers/seed.ts';
 import { query, temporaryFolder } from '../helpers/servers.ts';
 import { until } from '../helpers/wait.ts';
 import { CLI, writePipelines } from '../helpers/workers.ts';
+import { dockerCompose } from './docker-compose.ts';
 
 jest.setTimeout(300_000);
 
@@ -185,15 +186,3 @@ describe('the files of deploy/', () => {
     });
   });
 });
-
-/** The Compose command alone, without Docker: compiled once a machine. */
-async function dockerCompose(): Promise<string> {
-  const version = '5.0.2';
-  const bin = join(process.env.SLUICE_CACHE_DIR ?? join(process.env.HOME ?? '/tmp', '.cache/sluice'), `docker-compose-${version}`);
-  const there = await run(join(bin, 'cmd'), ['version']).catch(() => null);
-  if (!there)
-    await run('go', ['install', '-trimpath', '-ldflags', '-s -w', `github.com/docker/compose/v5/cmd@v${version}`], {
-      env: { ...process.env, GOBIN: bin },
-    });
-  return join(bin, 'cmd');
-}
