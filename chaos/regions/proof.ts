@@ -1,4 +1,5 @@
 /** What happens to runs when a region is lost, comes back, or hands over. Each step leaves both regions well. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Database } from '../../src/connectors/postgres/database.ts';
 import { describeError, SluiceError } from '../../src/errors.ts';
 import { regionGuard } from '../../src/ledger/regions.ts';
@@ -13,13 +14,15 @@ import { type RegionsScene, until } from './scene.ts';
 type Step = RegionsResult['steps'][number];
 const NOTHING = { recoverSeconds: null, stallSeconds: null, rowsLost: null, rowsSaidLost: null };
 const WELL_MS = 120_000;
+const PROXIES = ['haproxy1', 'haproxy2'];
+const UNACKNOWLEDGED_MS = 2_000;
 /** What is promised. */
 const MOST_RECOVER_SECONDS = 60;
 const MOST_STALL_SECONDS = 20;
 
 export async function proveRegions(scene: RegionsScene, say: (message: string) => void): Promise<Step[]> {
   const steps: Step[] = [];
-  for (const step of [lostSynchronous, comesBack, handsOverAndBack, lostAsynchronous, commandDies]) {
+  for (const step of [lostSynchronous, comesBack, cutOff, handsOverAndBack, lostAsynchronous, commandDies]) {
     const done = await step(scene);
     for (const problem of done.problems) say(`NOT AS IT SHOULD BE: ${problem}`);
     say(`${done.step}: ${done.problems.length === 0 ? 'as it should be' : 'NOT as it should be'}`);
@@ -65,17 +68,50 @@ async function comesBack(scene: RegionsScene): Promise<Step> {
   if (!(refusal instanceof SluiceError) || refusal.code !== 'RegionSuperseded')
     problems.push(`a worker of region ${back} may write: ${describeError(refusal)}`);
 
-  // A region that sees nobody makes a primary of its own.
-  for (const proxy of ['haproxy1', 'haproxy2']) await scene.sluice('cluster', 'kill', `${back}-${proxy}`, '--hold');
-  const alone = await scene.direct(back);
+  // It starts where it sees nobody, and waits until it does.
+  await scene.kill(active);
+  await scene.sluice('cluster', 'kill', `${back}-target`);
   await until(
-    'it is a second primary',
-    async () => (await alone.query<{ standby: boolean }>('select pg_is_in_recovery() as standby'))[0]?.standby === false,
+    'it is told that nobody can be asked',
+    async () => /cannot be asked whether it has taken over/.test(await scene.log(back, 'target')),
     WELL_MS,
   );
-  await alone.query(`insert into sluice.commits (run_key, unit, result) values ('stale/1', 'load', '{"rowsLoaded": 17}')`);
-  await alone.close();
-  for (const proxy of ['haproxy1', 'haproxy2']) await scene.sluice('cluster', 'start', `${back}-${proxy}`);
+  await scene.sluice('cluster', 'start', active);
+  await until('the right one is the primary', async () => (await scene.regions.target(active).node())?.role === 'primary', WELL_MS);
+  if ((await scene.regions.target(back).node())?.role !== 'standby') problems.push(`the target of region ${back} is a primary again`);
+  const { givenUp } = (await scene.sluice('region', 'rejoin', back)) as unknown as { givenUp: GivenUp[] };
+  if (givenUp.length > 0) problems.push(`it had commits of its own: ${JSON.stringify(givenUp)}`);
+  return { step: 'it comes back by itself', ...NOTHING, problems };
+}
+
+/** What it commits from then on is seen by nobody, and is named when it rejoins. */
+async function cutOff(scene: RegionsScene): Promise<Step> {
+  const [from, to] = await sides(scene);
+  const problems: string[] = [];
+  await scene.sluice('region', 'replication', 'synchronous');
+  await untilSynchronous(scene, from);
+  for (const proxy of PROXIES) await scene.sluice('cluster', 'kill', `${from}-${proxy}`, '--hold');
+  await scene.sluice('region', 'failover', to, '--force');
+  const alone = await scene.direct(from);
+  // Its standby is synchronous, and follows it no more: nothing that it commits is acknowledged. What is asked not to wait is only there.
+  const acknowledged = alone
+    .query(`insert into sluice.commits (run_key, unit, result) values ('stale/1', 'load', '{"rowsLoaded": 17}')`)
+    .then(
+      () => true,
+      () => false,
+    );
+  if (await Promise.race([acknowledged, delay(UNACKNOWLEDGED_MS).then(() => false)])) {
+    problems.push(`region ${from} alone has acknowledged a commit, though it has a synchronous standby`);
+  }
+  const careless = await scene.direct(from);
+  await careless.transaction(async (client) => {
+    await client.query('set local synchronous_commit = local');
+    await client.query(`insert into sluice.commits (run_key, unit, result) values ('stale/2', 'load', '{"rowsLoaded": 18}')`);
+  });
+  await careless.query(`select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'`);
+  await Promise.all([alone.close(), careless.close()]);
+  const run = await startRun(scene, 'at-once', 30_000);
+  for (const proxy of PROXIES) await scene.sluice('cluster', 'start', `${from}-${proxy}`);
   const said = await until(
     'two primaries are said',
     async () => {
@@ -85,13 +121,12 @@ async function comesBack(scene: RegionsScene): Promise<Step> {
     WELL_MS,
   );
   if (!said.includes('rejoin')) problems.push(`status does not say what to do: ${said}`);
-  const run = await startRun(scene, 'at-once', 30_000);
-  const { givenUp } = (await scene.sluice('region', 'rejoin', back)) as unknown as { givenUp: GivenUp[] };
-  if (!givenUp.some(({ run: of, rows }) => of === 'stale/1' && rows === 17)) problems.push(`what only region ${back} had is not named`);
+  const { givenUp } = (await scene.sluice('region', 'rejoin', from)) as unknown as { givenUp: GivenUp[] };
+  if (!givenUp.some(({ run: of, rows }) => of === 'stale/2' && rows === 18)) problems.push(`what only region ${from} had is not named`);
   problems.push(...(await endOf(scene, [run])));
-  const left = await scene.target(back).query(`select from sluice.commits where run_key = 'stale/1'`);
-  if (left.length > 0) problems.push(`what only region ${back} had is still there`);
-  return { step: 'it comes back, by itself and as a second primary', ...NOTHING, problems };
+  const left = await scene.target(from).query(`select from sluice.commits where run_key like 'stale/%'`);
+  if (left.length > 0) problems.push(`what only region ${from} had is still there`);
+  return { step: 'a region is cut off, lives on, and is seen again', ...NOTHING, problems };
 }
 
 async function handsOverAndBack(scene: RegionsScene): Promise<Step> {
@@ -117,13 +152,15 @@ async function lostAsynchronous(scene: RegionsScene): Promise<Step> {
   await scene.sluice('region', 'replication', 'asynchronous');
   const open = await startRun(scene, 'by-partition');
   await untilCommits(scene.target(from), [open], 2);
+  await pause(scene, open);
   const go = await cutReplication(scene, from, to);
   const ended = await startRun(scene, 'at-once', 30_000);
   await untilEnded(scene, ended);
-  await untilCommits(scene.target(from), [open], 4);
-  await scene.sluice('pause', open.id);
+  const before = (await commitsIn(scene.target(from), [open])).length;
+  await scene.sluice('resume', open.id);
+  await untilCommits(scene.target(from), [open], before + 2);
+  await pause(scene, open);
   const runs = [open, ended];
-  await until('it is paused', async () => ((await scene.sluice('show', open.id)) as { status: string }).status === 'paused', WELL_MS);
   await until(
     'the other region has all histories',
     async () =>
@@ -139,6 +176,19 @@ async function lostAsynchronous(scene: RegionsScene): Promise<Step> {
   await scene.sluice('cluster', 'start', from);
   await scene.sluice('region', 'rejoin', from);
   return { step: 'a region is killed whole, its standby cut off before', stallSeconds: null, ...lost, problems };
+}
+
+/** Until nothing of it is in hand. */
+async function pause(scene: RegionsScene, { id }: RegionRun): Promise<void> {
+  await scene.sluice('pause', id);
+  await until(
+    'it is paused',
+    async () => {
+      const { status, activities = [] } = (await scene.sluice('show', id)) as { status: string; activities?: readonly unknown[] };
+      return status === 'paused' && activities.length === 0;
+    },
+    WELL_MS,
+  );
 }
 
 async function commandDies(scene: RegionsScene): Promise<Step> {

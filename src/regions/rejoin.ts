@@ -29,6 +29,7 @@ export async function rejoin(regions: Regions, name: string, say: (message: stri
   const [target, primary] = [regions.target(name), regions.target(newest.active)];
   const node = await target.until('answering', () => true, STANDBY_MS);
   if (node.role === 'standby' && node.streaming) return [];
+  await requireRewindable(target, primary);
   const alone = await commitsOnlyIn(target.database(), primary.database());
   for (const { run, unit, rows } of alone) say(`Only region ${name} has ${unit} of ${run} (${rows} rows): it is given up there.`);
   say(`Making the target in region ${name} the standby of region ${newest.active}.`);
@@ -52,6 +53,23 @@ async function untilKnown(regions: Regions, name: string, active: string): Promi
     }
     await delay(500);
   }
+}
+
+/**
+ * A server can be wound back to where the histories parted, which its timeline tells. Where both were made primaries from the same one, each has a
+ * timeline of that number, and nothing tells them apart.
+ *
+ * @throws PermanentError `RegionDiverged`
+ */
+async function requireRewindable(target: TargetRegion, primary: TargetRegion): Promise<void> {
+  const [own, active] = await Promise.all([target.node(), primary.node()]);
+  if (!own || !active || own.timeline < active.timeline) return;
+  const { name } = target.region;
+  throw new PermanentError(
+    'RegionDiverged',
+    `The target in region ${name} was made a primary by force as well, after the two had parted (its timeline is ${own.timeline}, that of region ` +
+      `${primary.region.name} ${active.timeline}): it cannot follow, and has to be copied anew. docs/operations/regions.md says how.`,
+  );
 }
 
 async function follows(primary: TargetRegion, standby: TargetRegion): Promise<boolean> {

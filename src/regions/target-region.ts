@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseConnectionUrl } from '../connectors/postgres/connection-url.ts';
 import { Database } from '../connectors/postgres/database.ts';
 import { describeError, PermanentError, TransientError } from '../errors.ts';
+import { readActiveRegion } from '../ledger/regions.ts';
 import { addressesOf, type Region } from './region-list.ts';
 
 export interface TargetNode {
@@ -22,6 +23,9 @@ export interface TargetOptions {
 }
 
 const ANSWER_MS = 3_000;
+const CONFIGURED_MS = 30_000;
+/** Term from which on `may-promote.sh` lets this region go on without having asked the other one. */
+const ALONE = 'sluice.alone_from_term';
 /** How a region's own proxies lead to the target of the other one: `deploy/haproxy/region.cfg`. */
 const PEER = { port: 5453, primary_slot_name: 'region_standby', create_replica_methods: ['basebackup'] };
 
@@ -73,9 +77,21 @@ export class TargetRegion {
     });
   }
 
-  /** Makes it the primary. Patroni asks `may-promote.sh` first. May be called again. */
+  /**
+   * Makes it the primary, whether or not the other region can be asked: a person has decided it. Patroni runs `may-promote.sh` first, which refuses
+   * where the other region has a primary all the same. May be called again.
+   */
   async promote(): Promise<void> {
+    const term = (await readActiveRegion(this.database()))?.term ?? 0;
+    // Another term makes it void.
+    await this.#configure({ postgresql: { parameters: { [ALONE]: String(term) } } });
+    await this.until('told that it may go on alone', async () => (await this.#aloneFrom()) === String(term), CONFIGURED_MS);
     await this.#configure({ standby_cluster: null });
+  }
+
+  async #aloneFrom(): Promise<string | null> {
+    const [row] = await this.database().query<{ term: string | null }>(`select current_setting('${ALONE}', true) as term`);
+    return row?.term ?? null;
   }
 
   /**
