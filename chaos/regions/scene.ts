@@ -129,14 +129,13 @@ const params = z.object({ table: z.string(), rows: z.int().default(${ROWS}) });
 const common = {
   params,
   source: ({ rows }) => postgres({ url: '${url}', query: \`select * from departures where id <= \${rows}\`, key: ['id'] }),
-  partitionBy: keyRange('id', 10_000),
   chunk: { rows: 500 },
   target: ({ table }) => postgres({ table, mode: 'append', swap: 'never' }),
 };
 
 export default [
-  definePipeline({ ...common, name: 'by-partition', commit: 'partition', concurrency: 1 }),
-  definePipeline({ ...common, name: 'at-once', concurrency: 2 }),
+  definePipeline({ ...common, name: 'by-partition', commit: 'partition', partitionBy: keyRange('id', 3_000), concurrency: 1 }),
+  definePipeline({ ...common, name: 'at-once', partitionBy: keyRange('id', 10_000), concurrency: 2 }),
 ];
 `;
 }
