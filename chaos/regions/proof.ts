@@ -44,8 +44,10 @@ async function lostSynchronous(scene: RegionsScene): Promise<Step> {
   await untilCommits(scene.target(from), runs, 3);
   const committed = await commitsIn(scene.target(from), runs);
   await scene.kill(from);
+  const told = await scene.sluice('list').catch(String);
   const lost = await goOn(scene, to, runs, committed);
   const problems = [...lost.problems, ...(await endOf(scene, runs))];
+  if (!new RegExp(`ActiveRegionUnreachable.*failover ${to} --force`).test(String(told))) problems.push(`clients are not told: ${told}`);
   if (lost.rowsLost > 0) problems.push(`${lost.rowsLost} committed rows were lost with a synchronous standby`);
   return { step: 'a region is killed whole, its standby synchronous', stallSeconds: null, ...lost, problems };
 }

@@ -46,7 +46,7 @@ async function moveTarget(from: TargetRegion, to: TargetRegion, say: (message: s
   if (next.role === 'primary') return;
   const synchronous = await from.isSynchronous();
   if (old.role === 'primary') {
-    await requireGoodStandby(from, to, next.streaming);
+    await requireGoodStandby(from, to, next.leads && next.streaming);
     say(`Moving the target from region ${from.region.name} to ${to.region.name}: nobody can write for some seconds.`);
     await from.demote();
   }

@@ -28,7 +28,7 @@ export async function rejoin(regions: Regions, name: string, say: (message: stri
   await untilKnown(regions, name, newest.active);
   const [target, primary] = [regions.target(name), regions.target(newest.active)];
   const node = await target.until('answering', () => true, STANDBY_MS);
-  if (node.role === 'standby' && node.streaming) return [];
+  if (node.role === 'standby' && node.leads && node.streaming) return [];
   await requireRewindable(target, primary);
   const alone = await commitsOnlyIn(target.database(), primary.database());
   for (const { run, unit, rows } of alone) say(`Only region ${name} has ${unit} of ${run} (${rows} rows): it is given up there.`);
@@ -36,7 +36,7 @@ export async function rejoin(regions: Regions, name: string, say: (message: stri
   await target.demote();
   await target.until(
     'a standby that follows',
-    async ({ role, streaming }) => role === 'standby' && streaming && (await follows(primary, target)),
+    async ({ role, leads, streaming }) => role === 'standby' && leads && streaming && (await follows(primary, target)),
     STANDBY_MS,
   );
   return alone;

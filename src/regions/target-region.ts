@@ -8,6 +8,8 @@ import { addressesOf, type Region } from './region-list.ts';
 
 export interface TargetNode {
   readonly role: 'primary' | 'standby';
+  /** Patroni has made it what it is, and can make it something else. */
+  readonly leads: boolean;
   /** Patroni's word: `running`, `starting`, ... */
   readonly state: string;
   /** It gets what the other region's primary writes. */
@@ -46,6 +48,7 @@ export class TargetRegion {
     const { role, state, timeline, replication_state } = answer as Record<string, unknown>;
     return {
       role: role === 'primary' || role === 'master' ? 'primary' : 'standby',
+      leads: role !== 'replica',
       state: String(state ?? ''),
       streaming: replication_state === 'streaming',
       timeline: Number(timeline ?? 0),
