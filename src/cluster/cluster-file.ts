@@ -1,7 +1,9 @@
 /** What a cluster is to be, and what of it runs: `cluster.json` in its folder, and its passwords beside it. */
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { PermanentError } from '../errors.ts';
 import { readJsonFile, writeJsonFile } from '../local/json-file.ts';
 
 const identity = z.object({ pid: z.int().positive(), started: z.string() });
@@ -46,8 +48,15 @@ export type WantedCluster = z.infer<typeof wanted>;
 export type PartRecord = z.infer<typeof part>;
 export type ClusterRecord = z.infer<typeof clusterRecord>;
 
-export function readCluster(folder: string): Promise<ClusterRecord | null> {
-  return readJsonFile(join(folder, 'cluster.json'), clusterRecord.nullable(), null);
+/** Null where there is none. @throws PermanentError `OtherVersion` */
+export async function readCluster(folder: string): Promise<ClusterRecord | null> {
+  const path = join(folder, 'cluster.json');
+  const found = await readJsonFile(path, clusterRecord.nullable(), null);
+  if (found || !existsSync(path)) return found;
+  throw new PermanentError(
+    'OtherVersion',
+    `${path} is of another version of Sluice, or damaged. Stop that cluster with the version that started it; then remove ${folder} to begin anew.`,
+  );
 }
 
 export function writeCluster(folder: string, record: ClusterRecord): Promise<void> {

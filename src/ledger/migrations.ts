@@ -145,15 +145,17 @@ const MIGRATIONS: readonly string[] = [
     id      integer primary key default 1 check (id = 1),
     term    integer not null,
     region  text not null,
+    also    text,
     since   timestamptz not null default now()
   );
   comment on table sluice.regions is 'The region whose workers may write, and how often another took over. Empty where there is one region only.';
+  comment on column sluice.regions.also is 'The region that has handed over: what its workers have in hand they may bring to an end.';
   create function sluice.require_region(worker text) returns void language plpgsql as $$
   declare
     active sluice.regions;
   begin
     select * into active from sluice.regions for share;
-    if active.region <> worker then
+    if worker not in (active.region, coalesce(active.also, active.region)) then
       raise exception 'region % has taken over from region % (term %, since %); workers of region % change nothing',
         active.region, worker, active.term, active.since, worker using errcode = 'SLU01';
     end if;

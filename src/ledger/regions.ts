@@ -34,21 +34,23 @@ export async function nameFirstRegion(database: Database, region: string): Promi
 
 /**
  * From here on only workers of this region write; sessions of others that are in the middle of a transaction are ended. May be called again.
+ *
+ * @param also a region that has handed over: Temporal there knows that it is not active, and what its workers have in hand is fenced as any attempt is
  * @returns its term
  */
-export async function takeTerm(database: Database, region: string): Promise<number> {
-  return await database.transaction(async (client) => await endingBlockers(database, client, () => raiseTerm(client, region)), {
+export async function takeTerm(database: Database, region: string, also: string | null): Promise<number> {
+  return await database.transaction(async (client) => await endingBlockers(database, client, () => raiseTerm(client, region, also)), {
     lockTimeoutMs: 0,
   });
 }
 
-async function raiseTerm(client: Connection, region: string): Promise<number> {
+async function raiseTerm(client: Connection, region: string, also: string | null): Promise<number> {
   const { rows } = await client.query<{ term: number }>(
-    `insert into sluice.regions as r (term, region) values (1, $1)
-     on conflict (id) do update set term = r.term + (r.region <> $1)::int, region = $1,
+    `insert into sluice.regions as r (term, region, also) values (1, $1, $2)
+     on conflict (id) do update set term = r.term + (r.region <> $1)::int, region = $1, also = $2,
        since = case when r.region = $1 then r.since else now() end
      returning term`,
-    [region],
+    [region, also],
   );
   return rows[0]?.term ?? 1;
 }

@@ -56,7 +56,7 @@ export async function failover(regions: Regions, to: string, { force, say }: Fai
   await target.setSynchronous(null);
   const database = target.database();
   await migrateLedger(database);
-  const term = await takeTerm(database, to);
+  const term = await takeTerm(database, to, null);
   if (before.active !== to) {
     say(`Making the namespace "${regions.namespace}" active in region ${to}.`);
     await temporal.takeNamespace();

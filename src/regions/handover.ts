@@ -27,11 +27,12 @@ export async function handover(regions: Regions, to: string, { say }: HandoverOp
   const [from] = regions.othersThan(to);
   if (!from) throw new PermanentError('UnknownRegion', 'There is one region only.');
   await moveTarget(regions.target(from.name), regions.target(to), say);
+  // Both, until what is in hand has come to an end.
+  await takeTerm(regions.target(to).database(), to, from.name);
   if (newest.active !== to) {
     say(`Handing the namespace "${regions.namespace}" over to region ${to}.`);
     await (await regions.temporal(newest.active)).handOver(to);
   }
-  await takeTerm(regions.target(to).database(), to);
 }
 
 async function moveTarget(from: TargetRegion, to: TargetRegion, say: (message: string) => void): Promise<void> {
@@ -44,10 +45,11 @@ async function moveTarget(from: TargetRegion, to: TargetRegion, say: (message: s
     );
   }
   if (next.role === 'primary') return;
-  const synchronous = await from.isSynchronous();
   if (old.role === 'primary') {
     await requireGoodStandby(from, to, next.leads && next.streaming);
     say(`Moving the target from region ${from.region.name} to ${to.region.name}: nobody can write for some seconds.`);
+    // Before, so that it is not forgotten when this command dies.
+    await to.setSynchronous((await from.isSynchronous()) ? from.region.name : null);
     await from.demote();
   }
   // It stops in good order, and sends all that it has to the standby before.
@@ -55,7 +57,6 @@ async function moveTarget(from: TargetRegion, to: TargetRegion, say: (message: s
   await untilEqual(from, to);
   await to.promote();
   await to.until('the primary', ({ role }) => role === 'primary', ROLE_MS);
-  if (synchronous) await to.setSynchronous(from.region.name);
 }
 
 async function requireGoodStandby(from: TargetRegion, to: TargetRegion, streaming: boolean): Promise<void> {
@@ -92,6 +93,7 @@ async function untilEqual(from: TargetRegion, to: TargetRegion): Promise<void> {
     }
     if (Date.now() > deadline) {
       const { name } = from.region;
+      await from.setSynchronous((await to.isSynchronous()) ? to.region.name : null);
       await from.promote();
       throw new TransientError(
         'TargetNotReady',
