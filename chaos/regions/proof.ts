@@ -122,6 +122,8 @@ async function cutOff(scene: RegionsScene): Promise<Step> {
     },
     WELL_MS,
   );
+  const stale = await scene.sluice('region', 'failover', from, '--force').catch(String);
+  if (!/RegionStale/.test(String(stale))) problems.push(`it may take over with what it does not know: ${JSON.stringify(stale)}`);
   if (!said.includes('rejoin')) problems.push(`status does not say what to do: ${said}`);
   const { givenUp } = (await scene.sluice('region', 'rejoin', from)) as unknown as { givenUp: GivenUp[] };
   if (!givenUp.some(({ run: of, rows }) => of === 'stale/2' && rows === 18)) problems.push(`what only region ${from} had is not named`);

@@ -5,7 +5,7 @@
  */
 import { describeError, PermanentError } from '../errors.ts';
 import { migrateLedger } from '../ledger/migrations.ts';
-import { takeTerm } from '../ledger/regions.ts';
+import { readActiveRegion, takeTerm } from '../ledger/regions.ts';
 import type { Regions } from './regions.ts';
 import type { TargetRegion } from './target-region.ts';
 
@@ -30,7 +30,7 @@ const PROMOTED_MS = 60_000;
 const ENDED_MS = 15_000;
 
 /**
- * @throws PermanentError `NeedsForce`
+ * @throws PermanentError `NeedsForce`, `RegionStale`
  * @throws TransientError `RegionUnreachable`, `TargetNotReady`, `TargetUnreachable`
  */
 export async function failover(regions: Regions, to: string, { force, say }: FailoverOptions): Promise<Failover> {
@@ -44,6 +44,7 @@ export async function failover(regions: Regions, to: string, { force, say }: Fai
     );
   }
   const target = regions.target(to);
+  for (const { name } of regions.othersThan(to)) await requireNotStale(target, regions.target(name));
   const ended: string[] = [];
   const unreachable: string[] = [];
   if ((await target.node())?.role !== 'primary') {
@@ -63,6 +64,22 @@ export async function failover(regions: Regions, to: string, { force, say }: Fai
   }
   const [replayed] = await database.query<{ at: Date | null }>('select pg_last_xact_replay_timestamp() as at');
   return { ended, unreachable, term, lastReplicated: replayed?.at ?? null };
+}
+
+/**
+ * What was committed since another region has taken over is not here: going on here would give it up.
+ * @throws PermanentError `RegionStale`
+ */
+async function requireNotStale(target: TargetRegion, other: TargetRegion): Promise<void> {
+  if ((await other.node()) === null) return;
+  const [own, theirs] = await Promise.all([target, other].map(async (each) => await readActiveRegion(each.database()).catch(() => null)));
+  if (!own || !theirs || theirs.term <= own.term) return;
+  const [here, there] = [target.region.name, other.region.name];
+  throw new PermanentError(
+    'RegionStale',
+    `Region ${there} can be reached, and has term ${theirs.term}; region ${here} has ${own.term}, and knows nothing of what was committed since. ` +
+      `Make it a standby first: sluice region rejoin ${here}, then sluice region handover ${here}.`,
+  );
 }
 
 /** False where it cannot be reached. */
