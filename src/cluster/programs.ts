@@ -61,6 +61,9 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
   sluice: { name: 'sluice', implied: true, from: { own: CLI } },
 };
 
+/** That of python3-venv: one in somebody's home could not be run by the user postgres. */
+const SYSTEM_PYTHON = '/usr/bin/python3';
+
 /** Debian keeps the programs of PostgreSQL apart from the others. */
 const POSTGRES_FOLDER = '/usr/lib/postgresql';
 
@@ -99,7 +102,9 @@ export async function findPrograms(
     const program = PROGRAMS[service.image];
     if (!program) continue;
     const { name, alias, implied, unprivileged = false, from } = program;
-    const here = 'own' in from ? process.execPath : await find(alias ?? name, [...folders, ...(env.PATH ?? '').split(delimiter)]);
+    // What is pinned is of that version, and not whatever else is on the machine.
+    const where = 'version' in from ? programFolders(env) : [...folders, ...(env.PATH ?? '').split(delimiter)];
+    const here = 'own' in from ? process.execPath : await find(alias ?? name, where);
     // Patroni alone is not enough: it starts PostgreSQL.
     const lacks = here === null || (name === 'patroni' && postgres.length === 0);
     if (lacks) {
@@ -144,7 +149,7 @@ export async function installPrograms(
   for (const { program, from } of missing) {
     if (!('pip' in from)) continue;
     const folder = programFolder(program, from.version, env);
-    await attempt('python3', ['-m', 'venv', folder], env);
+    await attempt(SYSTEM_PYTHON, ['-m', 'venv', folder], env);
     await attempt(join(folder, 'bin/pip'), ['install', '--quiet', ...from.pip], env);
   }
   const programs = new Map(missing.flatMap(({ from, program }) => ('go' in from ? [[program, from]] : [])));
