@@ -69,12 +69,12 @@ async function requireGoodStandby(from: TargetRegion, to: TargetRegion, streamin
   );
 }
 
-/** How much the standby has not got yet. */
+/** How much the standby has not got yet. (Where nothing has come since it began to stream, it says that it has received the segment's beginning.) */
 export async function bytesBehind(primary: TargetRegion, standby: TargetRegion): Promise<number> {
   const [here] = await primary.database().query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
   const [there] = await standby
     .database()
-    .query<{ bytes: string }>('select greatest($1::pg_lsn - coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0) as bytes', [
+    .query<{ bytes: string }>('select greatest($1::pg_lsn - greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0) as bytes', [
       here?.lsn,
     ]);
   return Number(there?.bytes ?? 0);
