@@ -3,7 +3,7 @@ import { Database } from '../../src/connectors/postgres/database.ts';
 import { contentOf } from '../helpers/checksum.ts';
 import { resultOf, startRun } from '../helpers/runs.ts';
 import { seedFlights } from '../helpers/seed.ts';
-import { temporalClient } from '../helpers/servers.ts';
+import { query, temporalClient } from '../helpers/servers.ts';
 import { type Pair, startPair } from '../helpers/standby.ts';
 import { project, startWorker, stoppedBy } from '../helpers/workers.ts';
 
@@ -47,6 +47,21 @@ test('a wrong password is wrong everywhere, and a server that is down is passed 
   const { primary, standby } = pair;
   await expect(portOf(pair.url().replace(/:[^:@/]+@/, ':wrong@'))).rejects.toMatchObject({ code: 'AuthenticationFailed' });
   expect(await portOf(pair.url().replace(`:${primary.port}`, ':1'))).toBe(standby.port);
+});
+
+test('a session that dies before it is used fails what asks for it, not the process', async () => {
+  const { primary } = pair;
+  const database = new Database('source', pair.url('primary'), { max: 1 });
+  const dies = database.connect(async (session) => {
+    const ended = new Promise((resolve) => session.once('end', resolve));
+    const [row] = (await session.query<{ pid: number }>('select pg_backend_pid() as pid')).rows;
+    await query(primary.url, `select pg_terminate_backend(${row?.pid})`);
+    await ended;
+    return (await session.query('select')) && null;
+  });
+  await expect(dies).rejects.toMatchObject({ blameless: true, message: expect.stringContaining(`127.0.0.1:${primary.port}: `) });
+  expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
+  await database.close();
 });
 
 test('the primary is killed in the middle of a run, its standby is promoted: the run ends there, exactly right', async () => {

@@ -59,10 +59,7 @@ export class Database {
    * @param unfit asked of each server that could be taken: why it will not do now, or null
    */
   async connect(unfit?: Unfit): Promise<Connection> {
-    const client = await this.#servers.connect(unfit);
-    // A connection that breaks while nothing is asked of it must not end the process.
-    if (client.listenerCount('error') === 0) client.on('error', () => {});
-    return client;
+    return await this.#servers.connect(unfit);
   }
 
   /** One statement in a transaction of its own. */

@@ -30,6 +30,8 @@ export class Servers {
       const pool = new pg.Pool({ ...options, connectionString, onConnect: (client) => liveness.meet(client) });
       // Idle clients fail at every failover of the server; the next query opens a new one.
       pool.on('error', () => {});
+      // One that breaks while nothing is asked of it must not end the process; from the first moment, because it is asked what it is before it is used.
+      pool.on('connect', (client) => client.on('error', () => {}));
       return { name: nameOf(address), pool, liveness };
     });
   }
