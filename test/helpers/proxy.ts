@@ -10,6 +10,10 @@ export interface Proxy {
   readonly url: string;
   /** Breaks the next transaction in which a statement like this was sent, once. */
   breakCommit(statement: RegExp, how: Breakage): void;
+  /** New connections go to this server; those that there are stay. */
+  leadTo(databaseUrl: string): void;
+  /** Ends all connections. */
+  dropAll(): void;
   /** Breakages that have not happened yet. */
   readonly unbroken: () => string[];
 }
@@ -24,7 +28,7 @@ const COMMIT = message('commit');
 const BEGIN = 'begin ';
 
 export async function startProxy(databaseUrl: string): Promise<Proxy> {
-  const target = new URL(databaseUrl);
+  let target = new URL(databaseUrl);
   const armed: Armed[] = [];
   const sockets = new Set<Socket>();
 
@@ -74,6 +78,12 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
   url.port = String((listener.address() as { port: number }).port);
   return {
     url: url.href,
+    leadTo: (other) => {
+      target = new URL(other);
+    },
+    dropAll: () => {
+      for (const socket of sockets) socket.destroy();
+    },
     breakCommit: (statement, how) => armed.push({ statement, how }),
     unbroken: () => armed.map(({ statement, how }) => `${statement.source} ${how}`),
   };

@@ -1,10 +1,12 @@
 /** A connection URL with several hosts: the primary is found, also after a failover in the middle of a run, and a standby is read from when asked. */
 import { Database } from '../../src/connectors/postgres/database.ts';
 import { contentOf } from '../helpers/checksum.ts';
-import { resultOf, startRun } from '../helpers/runs.ts';
+import { startProxy } from '../helpers/proxy.ts';
+import { pendingFailures, resultOf, startRun } from '../helpers/runs.ts';
 import { seedFlights } from '../helpers/seed.ts';
 import { query, temporalClient } from '../helpers/servers.ts';
 import { type Pair, startPair } from '../helpers/standby.ts';
+import { until } from '../helpers/wait.ts';
 import { project, startWorker, stoppedBy } from '../helpers/workers.ts';
 
 jest.setTimeout(120_000);
@@ -62,6 +64,41 @@ test('a session that dies before it is used fails what asks for it, not the proc
   await expect(dies).rejects.toMatchObject({ blameless: true, message: expect.stringContaining(`127.0.0.1:${primary.port}: `) });
   expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
   await database.close();
+});
+
+test('a proxy leads to a standby for a while: no run fails of it, and none stays there', async () => {
+  // Given a run that a proxy leads to the primary, stopped after a chunk
+  const { primary, standby } = await startPair();
+  await seedFlights(primary.url, 'departures', ROWS);
+  const proxy = await startProxy(primary.url);
+  const flow = await project('led-astray', proxy.url);
+  await flow.write(
+    'copy.ts',
+    `import { definePipeline, keyRange, postgres } from 'sluice';
+     export default ['first', 'second'].map((name) => definePipeline({
+       name, source: postgres({ table: 'departures' }), partitionBy: keyRange('id', 5_000), target: postgres({ table: name, mode: 'append' }), chunk: { rows: 500 },
+     }));`,
+  );
+  const worker = await startWorker(flow, { faults: 'chunk:after-commit@9=stop' });
+  const client = await temporalClient();
+  const runs = [await startRun(client, flow, 'first')];
+  await stoppedBy(flow, 'chunk:after-commit@9=stop', [worker]);
+
+  // When it leads to the standby
+  proxy.leadTo(standby.url);
+  proxy.dropAll();
+  worker.kill('SIGCONT');
+  runs.push(await startRun(client, flow, 'second'));
+  await until('a run that is under way and one that begins say so', async () => {
+    const [first = '', second = ''] = runs.map((run) => run.workflowId);
+    const failures = await Promise.all([`${first}/extract`, second].map((id) => pendingFailures(client, id)));
+    return failures.every((each) => each.some((message) => message.includes('a read-only transaction')));
+  });
+
+  // Then they go on when it leads to the primary again
+  proxy.leadTo(primary.url);
+  for (const run of runs) expect(await resultOf(run)).toMatchObject({ rowsLoaded: ROWS });
+  for (const table of ['first', 'second']) expect(await contentOf(primary.url, table)).toEqual(await contentOf(primary.url, 'departures'));
 });
 
 test('the primary is killed in the middle of a run, its standby is promoted: the run ends there, exactly right', async () => {

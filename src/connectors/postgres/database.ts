@@ -2,7 +2,7 @@
 import pg from 'pg';
 import { PermanentError } from '../../errors.ts';
 import { type ConnectionUrl, parseConnectionUrl } from './connection-url.ts';
-import { classifyPostgres, isDatabaseProblem } from './errors.ts';
+import { classifyPostgres, isDatabaseProblem, isOnStandby } from './errors.ts';
 import { Servers, type Unfit } from './servers.ts';
 
 /** A connection inside a transaction, or from the pool. */
@@ -70,7 +70,7 @@ export class Database {
       client.release();
       return result.rows;
     } catch (error) {
-      client.release(error instanceof pg.DatabaseError && !/^(08|57P)/.test(error.code ?? '') ? undefined : true);
+      client.release(error instanceof pg.DatabaseError && !/^(08|57P)/.test(error.code ?? '') && !isOnStandby(error) ? undefined : true);
       throw classifyPostgres(error, this.label);
     }
   }
@@ -90,7 +90,7 @@ export class Database {
       try {
         result = await work(client);
       } catch (error) {
-        if (await rolledBack(client)) broken = undefined;
+        if ((await rolledBack(client)) && !isOnStandby(error)) broken = undefined;
         throw error;
       }
       await client.query('commit');

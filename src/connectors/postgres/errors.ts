@@ -12,6 +12,8 @@ export type Where = string;
 export const UNIQUE_VIOLATION = '23505';
 /** The lock timeout is over. */
 export const LOCK_NOT_AVAILABLE = '55P03';
+/** The server takes no writes: a standby, as the one may be for a moment to which a proxy leads after a failover. */
+const READ_ONLY = '25006';
 
 const PERMANENT: Record<string, { code: string; advice: string }> = {
   '28P01': { code: 'AuthenticationFailed', advice: 'Check the user and the password in the connection URL.' },
@@ -27,8 +29,12 @@ const PERMANENT: Record<string, { code: string; advice: string }> = {
   '42601': { code: 'InvalidSql', advice: 'Correct the SQL of the pipeline.' },
   '42804': { code: 'TypeMismatch', advice: 'Make the types agree, in the row schema, the transform or the table.' },
   '0A000': { code: 'NotSupported', advice: 'The server, or the pooler before it, cannot do this.' },
-  '25006': { code: 'ReadOnly', advice: 'This server is read-only: a standby, or default_transaction_read_only is on. Name the primary.' },
 };
+
+/** A session on a server that takes no writes; another one may lead to the new primary. */
+export function isOnStandby(error: unknown): boolean {
+  return sqlState(error) === READ_ONLY || sqlState((error as Error).cause) === READ_ONLY;
+}
 
 /** Raised by the ledger: another region has taken over from that of this worker. */
 const REGION_SUPERSEDED = 'SLU01';
@@ -112,6 +118,11 @@ export function classifyPostgres(error: unknown, where: Where): SluiceError {
     if (state === REGION_SUPERSEDED) {
       const advice = 'Nothing was changed. "sluice region status" says which region works.';
       return new TransientError('RegionSuperseded', `${where}: ${said}. ${advice}`, { cause: error, blameless: true });
+    }
+    if (state === READ_ONLY) {
+      const advice =
+        'It is a standby, or default_transaction_read_only is on. After a failover it is tried again until it leads to the primary; else name the primary.';
+      return new TransientError('ReadOnly', `${where}: ${said}. ${advice}`, { cause: error, blameless: true });
     }
     const known = PERMANENT[state];
     if (known) return new PermanentError(known.code, `${where}: ${said}. ${known.advice}`, { cause: error });
