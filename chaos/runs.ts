@@ -1,6 +1,8 @@
 /** Starts runs and waits for them, whatever is down at the moment. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import { interceptors } from '../src/client/grpc-interceptors.ts';
 import type { RunSummary } from '../src/contracts/run.ts';
 import { describeError } from '../src/errors.ts';
 
@@ -25,7 +27,7 @@ export class Runs {
 
   constructor(addresses: readonly string[]) {
     this.#addresses = addresses;
-    for (const address of addresses) this.#connections.push(Connection.lazy({ address }));
+    for (const address of addresses) this.#connections.push(Connection.lazy({ address, interceptors }));
   }
 
   async start(pipeline: string): Promise<ChaosRun> {

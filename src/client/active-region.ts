@@ -1,6 +1,8 @@
 /** Which of several Temporal services to talk to: where the namespace is active. */
+
 import { Connection, type ConnectionOptions } from '@temporalio/client';
 import { describeError, PermanentError, TransientError } from '../errors.ts';
+import { interceptors } from './grpc-interceptors.ts';
 
 /** What a service says of a namespace. */
 export interface NamespaceView {
@@ -55,7 +57,7 @@ export async function findActive(addresses: readonly string[], probe: ServicePro
 
 /** @throws PermanentError `NoNamespace` */
 export async function viewOf(address: string, { namespace, connection, timeoutMs }: ServiceProbe): Promise<NamespaceView> {
-  const open = await Connection.connect({ ...connection, address, connectTimeout: timeoutMs });
+  const open = await Connection.connect({ ...connection, address, interceptors, connectTimeout: timeoutMs });
   try {
     return await open.withDeadline(Date.now() + timeoutMs, async () => await viewOn(open, address, namespace));
   } finally {

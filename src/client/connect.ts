@@ -1,6 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { describeError, TransientError } from '../errors.ts';
 import { findActive } from './active-region.ts';
+import { interceptors } from './grpc-interceptors.ts';
 import { type ConnectOptions, type TemporalSettings, temporalSettings } from './settings.ts';
 import { SluiceClient } from './sluice-client.ts';
 
@@ -24,7 +25,7 @@ export async function connect(options: ConnectOptions = {}): Promise<SluiceClien
   const found = await temporalSettings(options);
   const settings = found.addresses.length > 1 ? atAddress(found, await findActive(found.addresses, { ...found, timeoutMs })) : found;
   try {
-    const connection = await Connection.connect({ ...settings.connection, connectTimeout: timeoutMs });
+    const connection = await Connection.connect({ ...settings.connection, interceptors, connectTimeout: timeoutMs });
     return new SluiceClient(new Client({ connection, namespace: settings.namespace }), settings);
   } catch (error) {
     throw new TransientError(

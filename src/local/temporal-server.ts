@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
+import { interceptors } from '../client/grpc-interceptors.ts';
 import { describeError, PermanentError, TransientError } from '../errors.ts';
 import { chooseFreePort } from './free-port.ts';
 import { lastLines } from './log-file.ts';
@@ -150,7 +151,7 @@ export async function untilNamespaceAnswers(
 }
 
 async function askNamespace(address: string, namespace: string, timeoutMs: number): Promise<void> {
-  const connection = Connection.lazy({ address });
+  const connection = Connection.lazy({ address, interceptors });
   try {
     const deadline = Date.now() + Math.min(timeoutMs, 5000);
     await connection.withDeadline(deadline, () => connection.workflowService.describeNamespace({ namespace }));

@@ -1,7 +1,9 @@
 /** Temporal of one region: where it takes the namespace to be active, and moving it. */
+
 import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { type NamespaceView, type ServiceProbe, viewOn } from '../client/active-region.ts';
+import { interceptors } from '../client/grpc-interceptors.ts';
 import { describeError, TransientError } from '../errors.ts';
 import { addressesOf, type Region } from './region-list.ts';
 
@@ -26,7 +28,7 @@ export class TemporalRegion {
     let problem = '';
     for (const address of addressesOf(region, 'temporal')) {
       try {
-        const connection = await Connection.connect({ ...probe.connection, address, connectTimeout: probe.timeoutMs });
+        const connection = await Connection.connect({ ...probe.connection, address, interceptors, connectTimeout: probe.timeoutMs });
         return new TemporalRegion(region, connection, address, probe.namespace);
       } catch (error) {
         problem = `${address}: ${describeError(error)}`;

@@ -1,9 +1,11 @@
 /** The servers of a test: those shared by all, or ones of its own where it stops them. */
+
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
+import { interceptors } from '../../src/client/grpc-interceptors.ts';
 import { type PostgresServer, startPostgresServer } from '../../src/local/postgres-server.ts';
 import { startTemporalServer, type TemporalServer, type TemporalServerOptions } from '../../src/local/temporal-server.ts';
 import { cleanups } from './cleanup.ts';
@@ -76,7 +78,7 @@ export async function ownTemporal(
 
 /** A client of Temporal, closed after the test file. */
 export async function temporalClient(address = sharedTemporalAddress()): Promise<Client> {
-  const connection = await Connection.connect({ address });
+  const connection = await Connection.connect({ address, interceptors });
   cleanups.push(() => connection.close());
   return new Client({ connection });
 }

@@ -1,6 +1,8 @@
 /** `sluice setup`: makes a Temporal service and a target database ready. May be repeated, and by several at once. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
+import { interceptors } from '../../client/grpc-interceptors.ts';
 import { registerSearchAttributes } from '../../client/search-attributes.ts';
 import { temporalSettings } from '../../client/settings.ts';
 import { Database, databaseLabel } from '../../connectors/postgres/database.ts';
@@ -26,7 +28,7 @@ export async function setupCommand(session: Session, { retention }: SetupOptions
   const settings = await temporalSettings({ stateDir: STATE_FOLDER, env: session.env, ownRegion: true });
   const join = joinOptions(session);
   const { namespace, address } = settings;
-  const connection = await Connection.connect({ ...settings.connection, connectTimeout: '10s' }).catch((error: unknown) => {
+  const connection = await Connection.connect({ ...settings.connection, interceptors, connectTimeout: '10s' }).catch((error: unknown) => {
     throw new TransientError('TemporalUnreachable', `Temporal at ${address} does not answer: ${describeError(error)}.`, { cause: error });
   });
   const said: string[] = [];

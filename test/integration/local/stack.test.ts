@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import { Client, Connection } from '@temporalio/client';
 import { build } from 'esbuild';
 import pg from 'pg';
+import { interceptors } from '../../../src/client/grpc-interceptors.ts';
 import { preparePostgresPackage } from '../../../src/local/postgres-binaries.ts';
 import { startPostgresServer } from '../../../src/local/postgres-server.ts';
 import { endProcess, identify, isAlive, ownIdentity, type ProcessIdentity } from '../../../src/local/process-identity.ts';
@@ -43,7 +44,7 @@ async function query(url: string, text: string): Promise<unknown[]> {
 }
 
 async function withTemporal<T>(stack: Stack, work: (client: Client) => Promise<T>): Promise<T> {
-  const connection = await Connection.connect({ address: stack.temporal.address });
+  const connection = await Connection.connect({ address: stack.temporal.address, interceptors });
   try {
     return await work(new Client({ connection, namespace: stack.temporal.namespace }));
   } finally {
