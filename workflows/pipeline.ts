@@ -72,17 +72,19 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
  */
 async function moveRows(story: RunStory, plan: PlanSummary, input: PipelineInput): Promise<RunTotals | null> {
   // What is committed at once is retried at once.
-  const only = plan.commit === 'partition' ? (input.retry?.partitions ?? null) : null;
+  const only = plan.commit !== 'run' ? (input.retry?.partitions ?? null) : null;
+  // Its chunks are committed as they are copied.
+  const isDirect = plan.commit === 'chunk';
   for (let pass = 0; pass < PASSES; pass += 1) {
     const stages: StageTotals[] = [];
 
     stages.push(await story.stage('extract', extract, { plan, only }));
     if (plan.commit === 'run' && stopped(stages) > 0) throw partitionsStopped(plan, stages);
 
-    stages.push(await story.stage('transform', transform, { plan, only }));
+    if (!isDirect) stages.push(await story.stage('transform', transform, { plan, only }));
     if (plan.commit === 'run' && incomplete(stages)) continue;
 
-    stages.push(await story.stage('load', load, { plan, only }));
+    if (!isDirect) stages.push(await story.stage('load', load, { plan, only }));
     if (stages.some((stage) => stage.superseded)) {
       await finishRun.executeWithOptions({ summary: 'put aside: another run was faster' }, [
         { run: plan.run, outcome: 'superseded', reason: null },
@@ -91,7 +93,7 @@ async function moveRows(story: RunStory, plan: PlanSummary, input: PipelineInput
     }
     if (plan.commit === 'run' && incomplete(stages)) continue;
 
-    if (plan.commit === 'partition' && !(await allCommitted(plan, stages, only))) continue;
+    if (plan.commit !== 'run' && !(await allCommitted(plan, stages, only))) continue;
     const { run } = plan;
     const totals = await CancellationScope.nonCancellable(() =>
       finishRun.executeWithOptions({ summary: 'finish' }, [{ run, outcome: 'succeeded', reason: null }]),

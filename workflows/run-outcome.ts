@@ -42,10 +42,11 @@ export function partitionsStopped(plan: PlanSummary, stages: readonly StageTotal
   const count = stages.reduce((sum, stage) => sum + stage.stoppedCount, 0);
   const told = stages.flatMap((stage) => stage.stopped).map((each) => `partition ${each.name}: ${each.reason.replace(/\.$/, '')}`);
   const more = count > told.length ? ` (and ${count - told.length} more)` : '';
-  const rest =
-    plan.commit === 'run'
-      ? 'Nothing was changed; what is staged is kept.'
-      : `The other partitions are committed; of these nothing was changed.`;
+  const rest = {
+    run: 'Nothing was changed; what is staged is kept.',
+    partition: 'The other partitions are committed; of these nothing was changed.',
+    chunk: 'The other partitions are committed, and of these the chunks before.',
+  }[plan.commit];
   return ApplicationFailure.create({
     message: `${plan.run.pipeline}: ${count} of ${plan.partitions} partitions stopped: ${told.join('; ')}${more}. ${rest} Then: sluice retry ${plan.run.workflowId}`,
     type: 'PartitionsStopped',

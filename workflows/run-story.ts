@@ -89,6 +89,7 @@ export class RunStory {
     const { extract, transform, load } = this.#totals;
     const planned = this.#plan?.partitions ?? 0;
     const done = this.#status === 'succeeded';
+    const isDirect = this.#plan?.commit === 'chunk';
     return {
       run: this.workflowId,
       pipeline: this.#pipeline,
@@ -98,14 +99,14 @@ export class RunStory {
         planned,
         extracted:
           this.#stage === 'extract' ? (extract?.partitions ?? 0) : this.#stage === 'plan' ? 0 : planned - (extract?.stoppedCount ?? 0),
-        committed: done ? planned : this.#plan?.commit === 'partition' ? (load?.partitions ?? 0) : 0,
+        committed: done ? planned : this.#plan?.commit === 'run' ? 0 : ((isDirect ? extract : load)?.partitions ?? 0),
       },
       rows: {
         expected: this.#plan?.rowsExpected ?? null,
         read: extract?.rowsRead ?? 0,
         staged: extract?.rowsStaged ?? 0,
         quarantined: (extract?.rowsQuarantined ?? 0) + (transform?.rowsQuarantined ?? 0),
-        loaded: load?.rowsLoaded ?? 0,
+        loaded: (isDirect ? extract?.rowsStaged : load?.rowsLoaded) ?? 0,
       },
       chunks: extract?.chunks ?? 0,
       stopped: [extract, transform, load].flatMap((totals) => totals?.stopped ?? []).slice(0, 20),

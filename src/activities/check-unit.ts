@@ -13,6 +13,7 @@ import { withHeartbeats } from './heartbeats.ts';
 import { type PlannedRun, plannedRun } from './planned-run.ts';
 import { askSource } from './source-totals.ts';
 import { runTableCheck } from './table-checks.ts';
+import { tolerated } from './tolerance.ts';
 
 export function createCheckUnit(dependencies: Dependencies) {
   return activity(async ({ run, partition }: UnitInput): Promise<CheckResult> => {
@@ -58,7 +59,7 @@ async function checkTolerance(
   );
   const read = Number(rows[0]?.read ?? 0);
   const bad = Number(rows[0]?.bad ?? 0);
-  const allowed = 'rows' in pipeline.tolerate ? pipeline.tolerate.rows : Math.floor(pipeline.tolerate.share * read);
+  const allowed = tolerated(pipeline, read);
   if (bad <= allowed) return;
   const reasons = await quarantineReasons(database, runKey, partition, 3);
   const why = reasons.map((each) => `${each.rows} × ${each.column ? `${each.column}: ` : ''}${each.reason}`).join('; ');

@@ -1,11 +1,13 @@
 /** Copies the next chunk of a partition: rows, bad rows and the chunk's record in one transaction. */
 import type { Connection, Database } from '../connectors/postgres/database.ts';
+import { shareTarget } from '../connectors/postgres/direct-target.ts';
 import { type PartitionState, recordChunk } from '../ledger/chunks.ts';
 import { type Fence, holdFence } from '../ledger/fence.ts';
 import { forgetQuarantineFrom, quarantineRows } from '../ledger/quarantine.ts';
 import { type RowsTable, setPartition } from '../ledger/staging.ts';
 import { ChunkSize } from './chunk-size.ts';
 import { ChunkWriter, type ChunkWriterOptions, type CopiedChunk } from './chunk-writer.ts';
+import { commitWhole, keepBadRows, requireFewBad, TooManyBad } from './direct-chunk.ts';
 import { faultPoint } from './fault-points.ts';
 
 export interface ChunkCopierOptions extends ChunkWriterOptions {
@@ -47,38 +49,54 @@ export class ChunkCopier {
   }
 
   async #inTransaction(state: PartitionState, copy: (client: Connection) => Promise<CopiedChunk>): Promise<PartitionState> {
-    const { database, fence, partition, planned, source } = this.#options;
+    const { database, fence, partition } = this.#options;
+    try {
+      const next = await database.transaction((client) => this.#copyAndRecord(client, state, copy));
+      await faultPoint('chunk:after-commit');
+      return next;
+    } catch (error) {
+      if (error instanceof TooManyBad) await keepBadRows(database, fence, partition, state, error);
+      throw error;
+    }
+  }
+
+  async #copyAndRecord(
+    client: Connection,
+    state: PartitionState,
+    copy: (client: Connection) => Promise<CopiedChunk>,
+  ): Promise<PartitionState> {
+    const { fence, partition, planned, source, pipeline, plan, table } = this.#options;
     const chunk = state.next;
-    const copied = await database.transaction(async (client) => {
-      await holdFence(client, fence);
-      await setPartition(client, partition);
-      await forgetQuarantineFrom(client, fence.runKey, partition, chunk);
-      const done = await copy(client);
-      // What was read while the source changed does not count.
-      await source.verify(planned, new AbortController().signal);
-      await quarantineRows(client, fence.runKey, partition, chunk, done.rejected);
-      await recordChunk(client, fence, {
-        partition,
-        chunk,
-        position: done.position,
-        last: done.last,
-        rowsRead: done.rowsRead,
-        rowsStaged: done.staged,
-        rowsQuarantined: done.rejected.length,
-        logged: this.#options.table.logged,
-      });
-      await faultPoint('chunk:before-commit', client);
-      return done;
+    await holdFence(client, fence);
+    await setPartition(client, partition);
+    if (plan.direct) await shareTarget(client, plan.direct);
+    await forgetQuarantineFrom(client, fence.runKey, partition, chunk);
+    const done = await copy(client);
+    if (plan.direct) requireFewBad(pipeline, planned.name, fence.runKey, done);
+    // What was read while the source changed does not count.
+    await source.verify(planned, new AbortController().signal);
+    await quarantineRows(client, fence.runKey, partition, chunk, done.rejected);
+    await recordChunk(client, fence, {
+      partition,
+      chunk,
+      position: done.position,
+      last: done.last,
+      rowsRead: done.rowsRead,
+      rowsStaged: done.staged,
+      rowsQuarantined: done.rejected.length,
+      logged: table.logged,
     });
-    await faultPoint('chunk:after-commit');
-    return {
+    const next: PartitionState = {
       next: chunk + 1,
-      position: copied.position,
-      whole: copied.last,
+      position: done.position,
+      whole: done.last,
       chunks: state.chunks + 1,
-      rowsRead: state.rowsRead + copied.rowsRead,
-      rowsStaged: state.rowsStaged + copied.staged,
-      rowsQuarantined: state.rowsQuarantined + copied.rejected.length,
+      rowsRead: state.rowsRead + done.rowsRead,
+      rowsStaged: state.rowsStaged + done.staged,
+      rowsQuarantined: state.rowsQuarantined + done.rejected.length,
     };
+    if (plan.direct && next.whole) await commitWhole(client, fence.runKey, partition, next);
+    await faultPoint('chunk:before-commit', client);
+    return next;
   }
 }

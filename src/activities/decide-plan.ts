@@ -1,5 +1,6 @@
 /** What a run would do: the part of planning that only reads. `planRun` freezes it, and `sluice explain` shows it. */
 import type { Database } from '../connectors/postgres/database.ts';
+import { directTarget } from '../connectors/postgres/direct-target.ts';
 import { LOCK_NOT_AVAILABLE, sqlState } from '../connectors/postgres/errors.ts';
 import { whyNotSwapped } from '../connectors/postgres/swap.ts';
 import { inspectTarget, type TargetTable } from '../connectors/postgres/target-table.ts';
@@ -31,6 +32,8 @@ export interface DecidedPlan {
   readonly beside: PlannedSwap | null;
   /** Why they are not; null where they are. */
   readonly whyNotSwapped: string | null;
+  /** Set where chunks go right into the target: its name, quoted. */
+  readonly direct: string | null;
 }
 
 /** @throws PermanentError where source, row schema and target do not fit one another */
@@ -46,10 +49,12 @@ export async function decidePlan(database: Database, pipeline: BoundPipeline, so
   const staged = typed.map((column) => ({ ...column, neverNull: isNeverNull(pipeline, description, choice, column.name) }));
   const distinctKeys = keysAreDistinct(pipeline, description, staged, choice);
   const unmarked = pipeline.commit === 'run' && (pipeline.sqlTransform !== null || areAllFit(pipeline, staged, distinctKeys));
+  const direct = pipeline.commit === 'chunk' ? await directTarget(database, pipeline.target, target) : null;
   const whyNot = await whyStaged(database, pipeline, target);
   const beside = whyNot === null ? { replaces: target.oid } : null;
   const targetRefusesTwins = beside === null && !distinctKeys && refusesTwins(pipeline, staged, target);
-  return { target, description, window, read, staged, choice, distinctKeys, targetRefusesTwins, unmarked, beside, whyNotSwapped: whyNot };
+  const how = { distinctKeys, targetRefusesTwins, unmarked, beside, whyNotSwapped: whyNot, direct };
+  return { target, description, window, read, staged, choice, ...how };
 }
 
 /** A role that is called as the ledger's schema finds that schema first, and its tables would be among the ledger's. */
@@ -114,7 +119,7 @@ function refusesTwins(
 }
 
 async function whyStaged(database: Database, pipeline: BoundPipeline, target: TargetTable): Promise<string | null> {
-  if (pipeline.commit === 'partition') return 'the pipeline commits by partition';
+  if (pipeline.commit !== 'run') return `the pipeline commits by ${pipeline.commit}`;
   const options = { readOnly: true, lockTimeoutMs: PATIENCE_MS };
   return await database
     .transaction((client) => whyNotSwapped(client, pipeline.target, target.oid), options)

@@ -8,9 +8,10 @@ export interface HowWritten {
   readonly whyNotFaster: string | null;
 }
 
-export function howWritten(pipeline: BoundPipeline, { target: table, beside, whyNotSwapped }: DecidedPlan): HowWritten {
+export function howWritten(pipeline: BoundPipeline, { target: table, beside, direct, whyNotSwapped }: DecidedPlan): HowWritten {
   const { mode, scope, key } = pipeline.target;
   const by = key ? ` on (${key.join(', ')})` : '';
+  if (direct) return { says: 'once, into the target itself: each chunk is committed as it is copied', whyNotFaster: null };
   if (beside) {
     const keys = table.exists ? ', then its keys and indexes' : key ? `, then the primary key${by}` : '';
     return { says: `once, into a table beside the target${keys}, and swapped in by the commit`, whyNotFaster: null };

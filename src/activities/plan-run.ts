@@ -4,6 +4,7 @@
  */
 import { Context } from '@temporalio/activity';
 import type { Connection, Database } from '../connectors/postgres/database.ts';
+import { createDirectTarget } from '../connectors/postgres/direct-target.ts';
 import { createBeside } from '../connectors/postgres/swap.ts';
 import type { PlannedPartition, Source } from '../connectors/source.ts';
 import type { PlanSummary, RunRef } from '../contracts/run.ts';
@@ -30,13 +31,24 @@ export function createPlanRun(dependencies: Dependencies) {
     try {
       return await withHeartbeats(() => planRun(dependencies, input));
     } catch (error) {
-      // Nothing has been reached yet under this name: it is a mistake in the configuration, not an outage.
-      if (error instanceof TransientError && error.code === 'UnknownHost') {
-        throw new PermanentError('UnknownHost', error.message, { cause: error });
-      }
-      throw error;
+      throw mistakeIn(error, Date.now() - Context.current().info.scheduledTimestampMs) ?? error;
     }
   });
+}
+
+/** How long a failover may take, after which a target that takes no writes is not the one that was meant. */
+const FAILOVER_MS = 60_000;
+
+/**
+ * What would be an outage later is a mistake in the configuration while nothing has been reached yet.
+ * @param waitedMs since planning began
+ */
+export function mistakeIn(error: unknown, waitedMs: number): PermanentError | null {
+  if (!(error instanceof TransientError)) return null;
+  if (error.code === 'UnknownHost' || (error.code === 'ReadOnly' && waitedMs > FAILOVER_MS)) {
+    return new PermanentError(error.code, error.message, { cause: error });
+  }
+  return null;
 }
 
 async function planRun(dependencies: Dependencies, input: PlanRunInput): Promise<PlanSummary> {
@@ -68,12 +80,8 @@ async function makePlan(
   source: Source,
 ): Promise<PlanSummary> {
   const signal = Context.current().cancellationSignal;
-  const { target, description, window, read, staged, choice, distinctKeys, targetRefusesTwins, unmarked, beside } = await decidePlan(
-    database,
-    pipeline,
-    source,
-    signal,
-  );
+  const { target, description, window, read, staged, choice, ...how } = await decidePlan(database, pipeline, source, signal);
+  const { distinctKeys, targetRefusesTwins, unmarked, beside, direct } = how;
 
   const plan = await database.transaction(
     async (client) => {
@@ -90,6 +98,7 @@ async function makePlan(
         targetRefusesTwins,
         unmarked,
         beside,
+        direct,
         window,
         rowsExpected: null,
         partitions: 0,
@@ -100,6 +109,7 @@ async function makePlan(
       const transformed = pipeline.sqlTransform !== null;
       if (transformed) plan = { ...plan, loaded: await transformedColumns(client, pipeline, staged, target, database) };
       if (beside) await createBeside(client, { table: besideTable(run.key), ...beside }, pipeline.target, plan.loaded);
+      if (direct) await createDirectTarget(client, pipeline.target, plan.loaded);
       await createStagingOf(client, run.key, plan, { transformed });
       const empty = window !== null && window.high === null;
       const partitions = empty ? nothing() : source.plan({ partitioning: pipeline.partitionBy, columns: read, window, signal });

@@ -39,7 +39,8 @@ export interface RunRef {
 }
 
 /** How much is committed at once. */
-export type CommitUnit = 'run' | 'partition';
+export const COMMIT_UNITS = ['run', 'partition', 'chunk'] as const;
+export type CommitUnit = (typeof COMMIT_UNITS)[number];
 
 /** What the plan froze, in short; the long part (the partitions) is in the ledger. */
 export interface PlanSummary {

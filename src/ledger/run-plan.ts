@@ -34,6 +34,8 @@ export interface RunPlan {
   readonly unmarked?: boolean;
   /** The rows are built beside the target and swapped in; null where they go through staging. */
   readonly beside?: PlannedSwap | null;
+  /** The target itself, quoted, where each chunk goes right into it and is committed with its record; null where rows wait for a commit. */
+  readonly direct?: string | null;
   /** The source gives positions of its records. */
   readonly window: CursorWindow | null;
   readonly rowsExpected: number | null;

@@ -6,6 +6,11 @@ import { createStagingOf, landInStaging } from './landing.ts';
 import type { StoredRun } from './run-plan.ts';
 import { besideTable, dropStaging, forgetStaged, isThere } from './staging.ts';
 
+/** A condition that holds where the chunks of a run go right into its target. */
+function isDirect(runKey: string): string {
+  return `exists (select from sluice.runs r where r.run_key = ${runKey} and r.plan ->> 'direct' is not null)`;
+}
+
 export type RunOutcome = 'succeeded' | 'failed' | 'cancelled' | 'superseded';
 
 /** Counts of a run: of what is committed as its commits say, of the rest as its chunks do. */
@@ -30,6 +35,7 @@ export async function sumChunks(database: Pick<Database, 'query'>, runKey: strin
   };
 }
 
+/** Rows in the target: of what is committed, and of partitions that are not whole where each chunk is a commit of its own. */
 export async function sumCommits(
   database: Pick<Database, 'query'>,
   runKey: string,
@@ -40,9 +46,15 @@ export async function sumCommits(
      from sluice.commits where run_key = $1`,
     [runKey],
   );
+  const [direct] = await database.query<{ rows: string }>(
+    `select coalesce(sum(rows_staged), 0) as rows from sluice.chunks c where ${isDirect('$1')} and run_key = $1 and logged
+       and not exists (select from sluice.commits k where k.run_key = $1 and k.unit = 'load:' || c.partition)`,
+    [runKey],
+  );
+  const inPart = Number(direct?.rows ?? 0);
   return {
-    rowsLoaded: Number(row?.loaded ?? 0),
-    rowsChanged: Number(row?.changed ?? 0),
+    rowsLoaded: Number(row?.loaded ?? 0) + inPart,
+    rowsChanged: Number(row?.changed ?? 0) + inPart,
     units: Number(row?.units ?? 0),
     whole: row?.whole ?? false,
   };
@@ -143,6 +155,12 @@ async function forgetCopied(client: Connection, runKey: string, units: readonly 
   await forgetStaged(client, runKey, only);
 }
 
+/** Records of chunks that went right into the target stay, as long as nothing else says that their rows are there. */
+const FORGET_CHUNKS = `
+  delete from sluice.chunks c where run_key = $1 and (
+    not ${isDirect('$1')}
+    or exists (select from sluice.commits k where k.run_key = $1 and k.unit = 'load:' || c.partition))`;
+
 /**
  * Drops a run's staging and the records that vouch for it. Attempts that still write are ended first: the fences go with the rest, so
  * that one which wakes up later finds none.
@@ -151,7 +169,7 @@ export async function forgetStaging(database: Database, runKey: string): Promise
   await database.transaction(
     async (client) => {
       await endingBlockers(database, client, () => client.query('delete from sluice.fences where run_key = $1', [runKey]));
-      await client.query('delete from sluice.chunks where run_key = $1', [runKey]);
+      await client.query(FORGET_CHUNKS, [runKey]);
       await client.query('delete from sluice.transforms where run_key = $1', [runKey]);
       await endingBlockers(database, client, () => dropStaging(client, runKey));
     },

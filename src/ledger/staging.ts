@@ -54,13 +54,14 @@ export interface RunTables {
 }
 
 /** @param transformed the pipeline has a SQL transform */
-export function tablesOf(runKey: string, plan: Pick<RunPlan, 'beside' | 'unmarked'>, transformed: boolean): RunTables {
+export function tablesOf(runKey: string, plan: Pick<RunPlan, 'beside' | 'unmarked' | 'direct'>, transformed: boolean): RunTables {
   const staging = { name: stagingTable(runKey), marked: !plan.unmarked, logged: false };
   const beside = { name: besideTable(runKey), marked: false, logged: true };
   if (transformed) {
     return { extracted: staging, loaded: plan.beside ? beside : { name: transformedTable(runKey), marked: true, logged: false } };
   }
-  const only = plan.beside ? beside : staging;
+  const target = plan.direct ? { name: plan.direct, marked: false, logged: true } : null;
+  const only = target ?? (plan.beside ? beside : staging);
   return { extracted: only, loaded: only };
 }
 

@@ -1,4 +1,5 @@
 /** Table checks: questions about all rows of a unit (the run, or a partition) that must be answered before it is committed. */
+import type { CommitUnit } from '../contracts/run.ts';
 import type { DefinitionError } from '../errors.ts';
 
 export interface SqlCheck {
@@ -92,7 +93,7 @@ export const notFewerThan = (share: `${number}%`): NotFewerThanCheck => ({ kind:
 /** What a check may be held against when the pipeline is defined. */
 export interface CheckedPipeline {
   readonly checks: readonly Check[];
-  readonly commit: 'run' | 'partition';
+  readonly commit: CommitUnit;
   readonly source: { readonly kind: string };
   /** Columns staged and loaded; null where only the source knows. */
   readonly staged: readonly string[] | null;
@@ -126,7 +127,7 @@ function mistakeIn(check: Check, { commit, source, staged, loaded }: CheckedPipe
       return check.kind === 'sumsMatchSource' ? columnsMistake(check.columns, staged, 'staged') : null;
     case 'notFewerThan':
       if (shareOf(check) === null) return `"${check.share}" is not a share such as '90%'`;
-      return commit === 'partition' ? 'compares whole runs, and this pipeline commits each partition by itself. Commit by run.' : null;
+      return commit === 'run' ? null : `compares whole runs, and this pipeline commits each ${commit} by itself. Commit by run.`;
   }
 }
 

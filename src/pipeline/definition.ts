@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type SourceConfig, sourceConfig, type TargetConfig, targetConfig } from '../connectors/configs.ts';
 import type { Partitioning } from '../connectors/source.ts';
+import { COMMIT_UNITS, type CommitUnit } from '../contracts/run.ts';
 import { DefinitionError } from '../errors.ts';
 import { compileRowSchema } from '../validation/compile.ts';
 import type { RowSchema } from '../validation/row-schema.ts';
@@ -36,8 +37,12 @@ export interface PipelineOptions<
   readonly output?: Out;
   readonly checks?: readonly Check[];
   readonly target: FromParams<z.output<Params>, z.input<typeof targetConfig>>;
-  /** What is committed at once. @default 'run' */
-  readonly commit?: 'run' | 'partition';
+  /**
+   * What is committed at once. A `chunk` goes right into the target, and is seen there as soon as it is copied: for appending in bulk, without table
+   * checks or a SQL transform.
+   * @default 'run'
+   */
+  readonly commit?: CommitUnit;
   /** How many bad rows a unit may have: a number, or a share of the rows read (`'0.1%'`). @default 0 */
   readonly tolerate?: { readonly quarantined: number | `${number}%` };
   /** Reads only what is new since the last run. */
@@ -64,7 +69,7 @@ export interface Pipeline {
   readonly rowFunction: RowFunction<Record<string, unknown>, Record<string, unknown>> | null;
   readonly sqlTransform: SqlTransform | null;
   readonly checks: readonly Check[];
-  readonly commit: 'run' | 'partition';
+  readonly commit: CommitUnit;
   readonly tolerate: { readonly rows: number } | { readonly share: number };
   readonly incremental: { readonly cursor: string; readonly lag: string | null } | null;
   readonly chunk: { readonly rows: number; readonly bytes: number; readonly ms: number };
@@ -118,8 +123,8 @@ export function definePipeline<
   const sqlTransform = transform !== null && typeof transform === 'object' ? transform : null;
   if (rowFunction && !row) throw at('transform', 'a row function needs a row schema: it is called with rows that passed it. Add `row`.');
   if (output && !transform) throw at('output', 'describes the rows that a transform gives; without one use `row`.');
-  if (options.commit !== undefined && !['run', 'partition'].includes(options.commit)) {
-    throw at('commit', `"${options.commit}" is not known; it is 'run' or 'partition'.`);
+  if (options.commit !== undefined && !COMMIT_UNITS.includes(options.commit)) {
+    throw at('commit', `"${options.commit}" is not known; it is ${COMMIT_UNITS.map((unit) => `'${unit}'`).join(' or ')}.`);
   }
   const chunk = {
     rows: atLeastOne(options.chunk?.rows ?? DEFAULT_CHUNK.rows, () => at('chunk.rows', 'is a whole number of at least 1')),
@@ -218,14 +223,29 @@ function requireKnownColumns(pipeline: BoundPipeline, at: (place: string, messag
   if (target.mode === 'replace' && target.scope === 'table' && pipeline.commit === 'partition') {
     throw at('commit', "each partition would replace the whole table. Commit by run, or replace with scope: 'partition'.");
   }
+  if (pipeline.commit === 'chunk') requireNothingSeesAll(pipeline, at);
   for (const key of target.key ?? []) known(loaded, key, 'target.key', pipeline.output ? 'output' : 'row');
   if (pipeline.incremental) {
     known(read, pipeline.incremental.cursor, 'incremental.cursor', 'row');
     if (pipeline.source.kind !== 'postgres') throw at('incremental', `a ${pipeline.source.kind} source has no cursor to go on from.`);
-    if (pipeline.commit === 'partition') throw at('commit', 'an incremental pipeline moves one watermark and commits by run.');
+    if (pipeline.commit !== 'run') throw at('commit', 'an incremental pipeline moves one watermark and commits by run.');
     if (target.mode === 'replace')
       throw at('target.mode', 'an incremental run brings only what is new; replace would drop the rest. Use upsert or append.');
   }
+}
+
+/** A chunk is committed before the next one is read: nothing that has to see all rows can have its say. */
+function requireNothingSeesAll(
+  { target, sqlTransform, checks }: BoundPipeline,
+  at: (place: string, message: string) => DefinitionError,
+): void {
+  const instead = "Commit by 'run' or 'partition'.";
+  if (target.mode !== 'append')
+    throw at('commit', `chunks go right into the target, which is for mode "append"; this is "${target.mode}". ${instead}`);
+  if (sqlTransform)
+    throw at('commit', `a SQL transform sees the staged rows, and chunks go right into the target. Use a row function. ${instead}`);
+  if (checks.length > 0)
+    throw at('commit', `${checks[0]?.name} looks at rows before they are committed, and chunks go right into the target. ${instead}`);
 }
 
 /** Large files are read side by side; where each partition is committed by itself, a file is committed as a whole. */

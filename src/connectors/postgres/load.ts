@@ -44,11 +44,14 @@ export interface TargetPlace {
  */
 export async function lockTarget(client: Connection, table: string): Promise<TargetPlace> {
   const place = await targetPlace(client, table);
-  await client.query(`select pg_advisory_xact_lock(hashtextextended('sluice load ' || $1, 0))`, [
-    quoteTable(`${place.schema}.${place.table}`),
-  ]);
+  await client.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [nameOfLock(quoteTable(`${place.schema}.${place.table}`))]);
   // What was found before the wait may be old.
   return await targetPlace(client, table);
+}
+
+/** @param table with its schema, quoted */
+export function nameOfLock(table: string): string {
+  return `sluice load ${table}`;
 }
 
 /** Asked of the catalog itself: to_regclass may answer from a cache that is older than the wait for another load. */

@@ -9,6 +9,7 @@ import {
   postgres,
   rowCount,
   rowsMatchSource,
+  sql,
   sumsMatchSource,
   unique,
 } from 'sluice';
@@ -21,6 +22,31 @@ const target = postgres({ table: 'copy', mode: 'append' });
 describe('a pipeline with a mistake is refused, naming the place', () => {
   const mistakes: [what: string, define: () => unknown, message: RegExp][] = [
     ['a name with spaces', () => definePipeline({ name: 'My Orders', source, target }), /pipeline "My Orders": name: lower case letters/],
+    [
+      'a commit of something unknown',
+      () => definePipeline({ name: 'p', source, target, commit: 'row' as 'run' }),
+      /pipeline "p": commit: "row" is not known; it is 'run' or 'partition' or 'chunk'\./,
+    ],
+    [
+      'chunks that would be merged',
+      () => definePipeline({ name: 'p', source, target: postgres({ table: 'copy', mode: 'upsert', key: ['id'] }), commit: 'chunk' }),
+      /pipeline "p": commit: chunks go right into the target, which is for mode "append"; this is "upsert"/,
+    ],
+    [
+      'a SQL transform of chunks',
+      () => definePipeline({ name: 'p', source, target, transform: sql`select * from staging`, commit: 'chunk' }),
+      /pipeline "p": commit: a SQL transform sees the staged rows, and chunks go right into the target/,
+    ],
+    [
+      'a check of chunks that are committed already',
+      () => definePipeline({ name: 'p', source, target, checks: [rowCount({ min: 1 })], commit: 'chunk' }),
+      /pipeline "p": commit: rowCount.* looks at rows before they are committed/,
+    ],
+    [
+      'a watermark of chunks',
+      () => definePipeline({ name: 'p', source, target, incremental: { cursor: 'id' }, commit: 'chunk' }),
+      /pipeline "p": commit: an incremental pipeline moves one watermark and commits by run/,
+    ],
     [
       'a partition column that the row schema lacks',
       () => definePipeline({ name: 'p', source, row, partitionBy: month('date'), target }),
