@@ -30,6 +30,8 @@ export function ordersFromFiles(stack: BenchStack, rows: number, files: OrderFil
     after: [INSERT, `drop table ${ORDERS_STAGING}`],
   };
 
+  const direct = { from, url: stack.target, before: [], copy: `copy ${ORDERS_BY_HAND} from stdin (format csv, header)`, after: [] };
+
   const cases: BenchCase[] = [];
   for (const kind of ['csv', 'jsonl', 'parquet'] as const) {
     const first = `orders, ${KINDS[kind]}, first load`;
@@ -57,6 +59,12 @@ export function ordersFromFiles(stack: BenchStack, rows: number, files: OrderFil
       make(`orders, CSV, append`, 'orders-csv', {
         table: { ...KEYED, rows: BEFORE.others },
         hand: staged,
+        wanted: { ratio: 1.3 },
+        peers: peers({ mode: 'append', before: BEFORE.others }),
+      }),
+      make(`orders, CSV, append by chunk`, 'orders-csv-chunks', {
+        table: { ...KEYED, rows: BEFORE.others },
+        hand: direct,
         wanted: { ratio: 1.3 },
         peers: peers({ mode: 'append', before: BEFORE.others }),
       }),

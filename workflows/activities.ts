@@ -13,12 +13,17 @@ const options: ActivityOptions = {
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 };
 
-export const { planRun, copyPartition, transformUnit, checkUnit, commitUnit, finishRun, planVerification, compareUnit } =
-  proxyActivities<Activities>(options);
+/** What moves and compares the rows of a partition. */
+export const { copyPartition, compareUnit } = proxyActivities<Activities>(options);
+
+/** The steps between: they go before partitions that wait, so that a small run does not stand behind those of large ones at each step. */
+const STEP = { ...options, priority: { priorityKey: 2 } };
+
+export const { planRun, transformUnit, checkUnit, commitUnit, finishRun, planVerification } = proxyActivities<Activities>(STEP);
 
 /** Short look-ups in the ledger: no heartbeats, retried when they take too long. */
 export const { listPartitions, countUncommitted, listLoaded } = proxyActivities<Activities>({
-  ...options,
+  ...STEP,
   // Nothing else tells that the worker which had one was killed.
   startToCloseTimeout: '15 seconds',
   heartbeatTimeout: undefined,

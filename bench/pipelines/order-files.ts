@@ -15,4 +15,5 @@ const sources = {
 export default Object.entries(sources).flatMap(([kind, source]) => [
   definePipeline({ name: `orders-${kind}`, source, target }),
   definePipeline({ name: `orders-${kind}-schema`, source, row: orderRow, target }),
+  definePipeline({ name: `orders-${kind}-chunks`, source, target, commit: 'chunk' }),
 ]);

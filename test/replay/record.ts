@@ -22,6 +22,7 @@ export default [
   definePipeline({ ...orders, name: 'checked', checks: [rowCount({ min: 1_000 })], target: upsert('checked') }),
   definePipeline({ ...orders, name: 'incremental', incremental: { cursor: 'id' }, target: upsert('incremental') }),
   definePipeline({ ...orders, name: 'by-partition', commit: 'partition', checks: [noRows('no south', "select * from rows where region = 'south'")], target: upsert('by_partition') }),
+  definePipeline({ ...orders, name: 'by-chunk', commit: 'chunk', target: postgres({ table: 'by_chunk', mode: 'append' }) }),
   definePipeline({ ...orders, name: 'replaced', target: postgres({ table: 'replaced', mode: 'replace', key: ['id'] }) }),
   definePipeline({ name: 'long', source: postgres({ table: 'long_table' }), chunk: { rows: 50 }, target: upsert('long_target') }),
   definePipeline({ name: 'many', source: postgres({ table: 'many' }), partitionBy: region('region'), concurrency: 2, target: upsert('many_target') }),
@@ -189,6 +190,15 @@ test('committed by partition, one of which stops', async () => {
   const run = await startRun(client, flow, 'by-partition');
   expect((await failureOf(run)).type).toBe('PartitionsStopped');
   await record('by-partition', run);
+  await stop(worker);
+});
+
+test('committed by chunk', async () => {
+  await scenario('by-chunk');
+  const worker = await startWorker(flow);
+  const run = await startRun(client, flow, 'by-chunk');
+  await resultOf(run);
+  await record('by-chunk', run);
   await stop(worker);
 });
 
