@@ -1,6 +1,5 @@
 /** Where the time of a run went, from the histories of its workflows. */
 import type { SluiceClient } from '../src/client/sluice-client.ts';
-import { stageWorkflowId } from '../src/contracts/names.ts';
 
 /**
  * Seconds from when activities of a type were first scheduled until the last of them was completed, in the order of the run.
@@ -8,11 +7,13 @@ import { stageWorkflowId } from '../src/contracts/names.ts';
  */
 export async function activitySpans(sluice: SluiceClient, runId: string, seconds: number): Promise<Record<string, number>> {
   const spans = new Map<string, { from: number; to: number }>();
-  const ids = [runId, ...(['extract', 'transform', 'load'] as const).map((stage) => stageWorkflowId(runId, stage))];
+  const ids = [runId];
   for (const id of ids) {
     const { events } = await sluice.temporal.workflow.getHandle(id).fetchHistory();
     const types = new Map<string, string>();
     for (const event of events ?? []) {
+      const stage = event.childWorkflowExecutionStartedEventAttributes?.workflowExecution?.workflowId;
+      if (stage) ids.push(stage);
       const at = Number(event.eventTime?.seconds ?? 0) + (event.eventTime?.nanos ?? 0) / 1e9;
       const scheduled = event.activityTaskScheduledEventAttributes;
       const completed = event.activityTaskCompletedEventAttributes;

@@ -61,6 +61,7 @@ test('the bench measures both sides of each case, with the same content, writes 
     'orders, CSV, first load',
     'orders, CSV, first load, row schema',
     'orders, CSV, append',
+    'orders, CSV, append by chunk',
     'orders, JSONL, first load',
     'orders, JSONL, first load, row schema',
     'orders, Parquet, first load',
