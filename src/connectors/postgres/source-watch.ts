@@ -58,9 +58,10 @@ export class SourceWatch {
    * @throws PermanentError `SourceRewound` where it never will
    */
   async unfit(client: Connection): Promise<string | null> {
+    // What another session sees while this one is asked may be later than its answer.
+    const seen = this.#seen;
     const state = await this.#ask(client);
     if (!state) return null;
-    const seen = this.#seen;
     if (seen && seen.system !== state.system) throw rewound('it is another database cluster than the run has begun to read');
     if (state.standby) {
       if (seen && isBehind(state.lsn, seen.lsn))
@@ -71,7 +72,7 @@ export class SourceWatch {
         `it stands at ${state.lsn}, and rows were read from it at ${seen.unreplicated}: a failover has lost what came in between`,
       );
     }
-    this.#seen = latest(seen, {
+    this.#seen = latest(this.#seen, {
       system: state.system,
       lsn: state.lsn,
       unreplicated: state.standby || state.synchronous ? null : state.lsn,

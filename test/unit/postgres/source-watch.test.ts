@@ -1,3 +1,4 @@
+import type { Connection } from '../../../src/connectors/postgres/database.ts';
 import { isBehind, SourceWatch } from '../../../src/connectors/postgres/source-watch.ts';
 
 test.each([
@@ -15,4 +16,26 @@ test('of what several sessions have seen the latest counts, and the latest that 
   expect(new SourceWatch(null).seen).toBeNull();
   expect(new SourceWatch(null, null, seen('0/5', null), undefined).seen).toEqual(seen('0/5', null));
   expect(new SourceWatch(null, seen('0/5', '0/5'), seen('0/9', null), seen('0/7', '0/6')).seen).toEqual(seen('0/9', '0/6'));
+});
+
+test('of sessions that are asked at the same time, the one that is heard last may have answered first', async () => {
+  const answers: ((lsn: string) => void)[] = [];
+  const session = {
+    query: () =>
+      new Promise((resolve) => {
+        answers.push((lsn) => resolve({ rows: [{ standby: false, system: '1', lsn, synchronous: false, late: false }] }));
+      }),
+  } as unknown as Connection;
+  const watch = new SourceWatch(null, { system: '1', lsn: '0/4', unreplicated: '0/4' });
+  const both = [watch.unfit(session), watch.unfit(session)];
+  answers[1]?.('0/6');
+  expect(await both[1]).toBeNull();
+  answers[0]?.('0/5');
+  expect(await both[0]).toBeNull();
+  expect(watch.seen).toEqual({ system: '1', lsn: '0/6', unreplicated: '0/6' });
+
+  // What was heard before it was asked, it has to have.
+  const late = watch.unfit(session);
+  answers[2]?.('0/5');
+  await expect(late).rejects.toMatchObject({ code: 'SourceRewound' });
 });
