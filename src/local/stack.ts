@@ -1,15 +1,22 @@
 import { chmod, mkdir, realpath, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { describeError, PermanentError, SluiceError } from '../errors.ts';
 import { withFolderLock } from './folder-lock.ts';
-import { chooseFreePort } from './free-port.ts';
-import { dataFolderIn } from './postgres-data.ts';
-import { startPostgresServer, stopPostgresServer, untilDatabaseAnswers } from './postgres-server.ts';
-import { endProcess, findByArgument, identify, isAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts';
-import { readPorts, readStack, type StackRecord, writePorts, writeStack } from './stack-file.ts';
+import { stopPostgresServer } from './postgres-server.ts';
+import { endProcess, identify, isAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts';
+import { readStack, type StackRecord, writeStack } from './stack-file.ts';
+import {
+  describeDatabase,
+  describeTemporal,
+  type Providing,
+  places,
+  provideDatabase,
+  provideTemporal,
+  type StackDatabase,
+  type StackTemporal,
+} from './stack-parts.ts';
 import { configuredTemporal } from './temporal-address.ts';
-import { findTemporalBinary } from './temporal-binary.ts';
-import { startTemporalServer, stopTemporalServer, untilNamespaceAnswers } from './temporal-server.ts';
+import { stopTemporalServer } from './temporal-server.ts';
 
 export interface StackOptions {
   /** Everything the stack keeps: data, logs, password, what runs. @default '.sluice' */
@@ -22,28 +29,6 @@ export interface StackOptions {
   readonly signal?: AbortSignal;
   /** Settings of postgresql.conf, on top of Sluice's own. */
   readonly postgresSettings?: Readonly<Record<string, string>>;
-}
-
-/** The Temporal service of a stack. */
-export interface StackTemporal {
-  readonly address: string;
-  readonly namespace: string;
-  /** Null where the service is the user's own. */
-  readonly uiUrl: string | null;
-  /** `stop()` of this stack ends it. */
-  readonly started: boolean;
-  /** Null where it is not a process of this folder. */
-  readonly process: ProcessIdentity | null;
-}
-
-/** The database of a stack. */
-export interface StackDatabase {
-  /** With user and password. */
-  readonly url: string;
-  /** `stop()` of this stack ends it. */
-  readonly started: boolean;
-  /** Null where it is not a process of this folder. */
-  readonly process: ProcessIdentity | null;
 }
 
 /** Worker processes that the stack stops before its servers; `WorkerPool` is one. */
@@ -77,12 +62,6 @@ export interface FoundStack {
   readonly database: StackDatabase | null;
   /** As in {@link Stack}, as far as known. */
   readonly env: Record<string, string>;
-}
-
-/** Where each part keeps its files, inside of the state folder. */
-function places(stateDir: string) {
-  const logs = join(stateDir, 'logs');
-  return { logs, temporalDb: join(stateDir, 'temporal', 'temporal.db'), postgres: join(stateDir, 'postgres') };
 }
 
 /**
@@ -205,126 +184,6 @@ export async function stopStack(stateDir = '.sluice'): Promise<boolean> {
   });
 }
 
-interface Providing {
-  readonly stateDir: string;
-  readonly env: NodeJS.ProcessEnv;
-  /** Changed in place, and written with `save`. */
-  readonly record: StackRecord;
-  readonly save: () => Promise<void>;
-  readonly onProgress?: (message: string) => void;
-  readonly signal?: AbortSignal;
-  /** Collects how to let the started servers go. */
-  readonly unrefs: (() => void)[];
-}
-
-async function provideTemporal(context: Providing): Promise<StackTemporal> {
-  const { stateDir, env, record, save, onProgress, signal } = context;
-  const named = configuredTemporal(env);
-  if (named) return { ...named, uiUrl: null, started: false, process: null };
-  if (record.temporal) {
-    const { address, namespace } = record.temporal;
-    const started = await takeOver(
-      record.temporal,
-      'Temporal server',
-      onProgress,
-      () => untilNamespaceAnswers(address, namespace, 15_000),
-      stopTemporalServer,
-    );
-    if (started !== null) return describeTemporal(record.temporal, started);
-    delete record.temporal;
-  }
-  const { temporalDb, logs } = places(stateDir);
-  for (const stray of findByArgument('temporal', temporalDb)) await stopTemporalServer(stray);
-  const { path } = await findTemporalBinary({ env, onProgress, signal });
-  const server = await withFreshPorts(async (fresh) => {
-    const last = fresh ? undefined : (await readPorts(stateDir)).temporal;
-    const port = await chooseFreePort(fresh ? [] : [last?.port, 7233]);
-    const uiPort = await chooseFreePort(fresh ? [] : [last?.uiPort, 8233]);
-    const metricsPort = await chooseFreePort([last?.metricsPort]);
-    return startTemporalServer({
-      binary: path,
-      logFile: join(logs, 'temporal.log'),
-      dbFile: temporalDb,
-      namespace: env.TEMPORAL_NAMESPACE || 'default',
-      ports: { port, uiPort, metricsPort },
-      env,
-      signal,
-    });
-  });
-  const { address, namespace, uiUrl, metricsUrl } = server;
-  record.temporal = { process: server.process, owner: ownIdentity(), address, namespace, uiUrl, metricsUrl };
-  context.unrefs.push(server.unref);
-  await save();
-  await savePorts(stateDir, { temporal: server.ports });
-  return describeTemporal(record.temporal, true);
-}
-
-async function provideDatabase(context: Providing & Pick<PostgresSettings, 'settings'>): Promise<StackDatabase> {
-  const { stateDir, env, record, save, onProgress, signal } = context;
-  if (env.SLUICE_DATABASE_URL) return { url: env.SLUICE_DATABASE_URL, started: false, process: null };
-  if (record.database) {
-    const { url } = record.database;
-    const started = await takeOver(record.database, 'PostgreSQL', onProgress, () => untilDatabaseAnswers(url, 60_000), stopPostgresServer);
-    if (started !== null) return describeDatabase(record.database, started);
-    delete record.database;
-  }
-  const { postgres, logs } = places(stateDir);
-  for (const stray of findByArgument('postgres', dataFolderIn(postgres))) await stopPostgresServer(stray);
-  const server = await withFreshPorts(async (fresh) => {
-    const port = await chooseFreePort(fresh ? [] : [(await readPorts(stateDir)).postgres]);
-    return startPostgresServer({
-      folder: postgres,
-      logFile: join(logs, 'postgres.log'),
-      port,
-      settings: context.settings,
-      onProgress,
-      signal,
-    });
-  });
-  record.database = { process: server.process, owner: ownIdentity(), url: server.url };
-  context.unrefs.push(server.unref);
-  await save();
-  await savePorts(stateDir, { postgres: server.port });
-  return describeDatabase(record.database, true);
-}
-
-interface PostgresSettings {
-  readonly settings?: Readonly<Record<string, string>>;
-}
-
-/**
- * Whether a recorded server can be used: true when it is ours to stop now, false when it belongs to another process or was
- * left up on purpose, null when there is none and one has to be started.
- */
-async function takeOver(
-  part: { process: ProcessIdentity; owner: ProcessIdentity | null },
-  name: string,
-  onProgress: Providing['onProgress'],
-  untilAnswers: () => Promise<void>,
-  stop: (server: ProcessIdentity) => Promise<void>,
-): Promise<boolean | null> {
-  if (!isAlive(part.process)) return null;
-  const orphaned = part.owner !== null && !isAlive(part.owner);
-  try {
-    await untilAnswers();
-  } catch (error) {
-    if (!orphaned) {
-      const { pid } = part.process;
-      throw new PermanentError(
-        'NotAnswering',
-        `the ${name} that runs in this folder (process ${pid}) does not answer: ${describeError(error)} Stop it (kill ${pid}), and start again.`,
-      );
-    }
-    await stop(part.process);
-    return null;
-  }
-  if (orphaned) {
-    onProgress?.(`The ${name} of an earlier start still runs (process ${part.process.pid}); using it.`);
-    part.owner = ownIdentity();
-  }
-  return orphaned;
-}
-
 /** Workers whose parent was killed end by themselves soon; they are not waited for, but ended. */
 async function stopOrphans(record: StackRecord, onProgress: Providing['onProgress']): Promise<void> {
   const orphans = record.workers.filter((each) => isAlive(each.process) && !isAlive(each.owner));
@@ -366,16 +225,6 @@ async function replaceWorkers(stateDir: string, workers: readonly StackWorkers[]
   await writeStack(stateDir, { ...record, workers: [...others, ...ours.map((each) => ({ process: each, owner }))] });
 }
 
-/** A free port may be gone when the server wants it: then once more, with others. */
-async function withFreshPorts<T>(start: (fresh: boolean) => Promise<T>): Promise<T> {
-  try {
-    return await start(false);
-  } catch (error) {
-    if (!/address already in use|could not bind|can't set .* port/i.test(describeError(error))) throw error;
-    return start(true);
-  }
-}
-
 /** Both parts start at once and write the same files, so one after the other. */
 function saver(stateDir: string, record: StackRecord): () => Promise<void> {
   let last: Promise<void> = Promise.resolve();
@@ -383,13 +232,6 @@ function saver(stateDir: string, record: StackRecord): () => Promise<void> {
     last = last.then(() => writeStack(stateDir, record));
     return last;
   };
-}
-
-let portsWritten: Promise<void> = Promise.resolve();
-
-function savePorts(stateDir: string, ports: Parameters<typeof writePorts>[1]): Promise<void> {
-  portsWritten = portsWritten.catch(() => {}).then(async () => writePorts(stateDir, { ...(await readPorts(stateDir)), ...ports }));
-  return portsWritten;
 }
 
 async function makeStateFolder(wanted: string): Promise<string> {
@@ -406,14 +248,6 @@ function failureOf(starts: readonly PromiseSettledResult<unknown>[]): Error {
   const [first] = reasons;
   if (reasons.length === 1 && first instanceof SluiceError) return first;
   return new PermanentError('StackFailed', reasons.map(describeError).join('\n'), { cause: first });
-}
-
-function describeTemporal(part: NonNullable<StackRecord['temporal']>, started: boolean): StackTemporal {
-  return { address: part.address, namespace: part.namespace, uiUrl: part.uiUrl, started, process: part.process };
-}
-
-function describeDatabase(part: NonNullable<StackRecord['database']>, started: boolean): StackDatabase {
-  return { url: part.url, started, process: part.process };
 }
 
 function environment(temporal: StackTemporal | null, database: StackDatabase | null): Record<string, string> {
