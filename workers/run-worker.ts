@@ -8,6 +8,7 @@ import { registerSearchAttributes } from '../src/client/search-attributes.ts';
 import { temporalSettings } from '../src/client/settings.ts';
 import { loadPipelines } from '../src/pipeline/modules.ts';
 import { createLogger } from '../src/telemetry/log.ts';
+import { startHealthEndpoint } from './health-endpoint.ts';
 
 const BUNDLE = fileURLToPath(new URL('../workflows.bundle.js', import.meta.url));
 
@@ -29,8 +30,11 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
   const identity = `${process.pid}@${hostname()}`;
   const log = createLogger({ worker: identity });
   // Signals are this program's own business: the SDK would cancel activities on the first.
+  const { SLUICE_HEALTH_ADDRESS, SLUICE_METRICS_ADDRESS } = process.env;
   Runtime.install({
     shutdownSignals: [],
+    // https://docs.temporal.io/references/sdk-metrics
+    ...(SLUICE_METRICS_ADDRESS ? { telemetryOptions: { metrics: { prometheus: { bindAddress: SLUICE_METRICS_ADDRESS } } } } : {}),
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => log.forSdk(level, message, meta)),
   });
   const loaded = await loadPipelines({ dir: options.pipelines ?? process.env.SLUICE_PIPELINES });
@@ -59,6 +63,8 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     shutdownGraceTime: GRACE,
     shutdownForceTime: '70 seconds',
   });
+  const isRunning = () => worker.getState() === 'RUNNING';
+  const health = SLUICE_HEALTH_ADDRESS ? await startHealthEndpoint(SLUICE_HEALTH_ADDRESS, isRunning) : null;
   const stop = () => {
     log.info('worker stopping: the chunks in flight end, their partitions are handed on');
     stopping.abort();
@@ -72,6 +78,7 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
   try {
     await worker.run();
   } finally {
+    health?.close();
     await dependencies.close();
     await connection.close();
   }

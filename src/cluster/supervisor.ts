@@ -281,11 +281,9 @@ export class Supervisor {
     });
   }
 
-  async #isWell({ part, spawned }: Running): Promise<boolean> {
+  async #isWell({ part }: Running): Promise<boolean> {
     const { health } = part.service;
-    if (health) return await isHealthy(part.address, health);
-    // A worker has no port; its log says that it takes work.
-    return (await lastLines(part.logFile, 200, spawned?.logStart ?? 0)).includes('worker ready');
+    return health === null || (await isHealthy(part.address, health));
   }
 
   #set(each: Running, state: PartState, process: ProcessIdentity | null): void {

@@ -61,7 +61,7 @@ describe('the project’s own docker-compose.yml', () => {
     expect(of('pg1').health).toEqual({ port: 8008, path: '/health' });
     expect(of('temporal1').health).toEqual({ port: 7243, path: '/api/v1/system-info' });
     expect(of('haproxy1').health).toEqual({ port: 8404, path: '/health' });
-    expect(of('worker1').health).toBeNull();
+    expect(of('worker1').health).toEqual({ port: 9465, path: '/health' });
   });
 
   test('puts the files of variables below those of the service itself', () => {
