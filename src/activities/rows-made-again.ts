@@ -8,7 +8,8 @@ import { HashedRows } from '../connectors/postgres/hashed-rows.ts';
 import type { PlannedPartition } from '../connectors/source.ts';
 import type { Json, RunRef } from '../contracts/run.ts';
 import { readLoaded } from '../ledger/loaded-partitions.ts';
-import { columnList, createTemporaryStaging, ofUnit, setPartition } from '../ledger/staging.ts';
+import { columnList, createTemporaryStaging, ofUnit, PARTITION_COLUMN, setPartition } from '../ledger/staging.ts';
+import { POSITION_COLUMN } from '../validation/encode-records.ts';
 import { ChunkWriter, type CopiedChunk, needsCare } from './chunk-writer.ts';
 import type { Dependencies } from './dependencies.ts';
 import { faultPoint } from './fault-points.ts';
@@ -42,6 +43,7 @@ export async function withRowsMadeAgain<T>(
       await setPartition(client, id);
       await copyAgain(client, dependencies, planned, bounds, signal);
     }
+    if (plan.direct) await takeQuarantinedOut(client, run.key);
     const table = pipeline.sqlTransform ? TRANSFORMED : STAGED;
     if (pipeline.sqlTransform) await createTemporaryStaging(client, TRANSFORMED, plan.loaded);
     // What was one unit of the run is one here.
@@ -56,6 +58,15 @@ export async function withRowsMadeAgain<T>(
     const columns = plan.loaded.map((column) => ({ ...column, value: `r.${quoteName(column.name)}` }));
     return await work(new HashedRows(transaction, { from: `${table} as r`, where: 'true', columns, key }));
   });
+}
+
+/** What the target refused when chunks went right into it: nobody else knows which rows those were. */
+async function takeQuarantinedOut(client: Connection, runKey: string): Promise<void> {
+  await client.query(
+    `delete from ${STAGED} s using sluice.quarantine q
+     where q.run_key = $1 and q.partition = s.${PARTITION_COLUMN} and q.position = s.${POSITION_COLUMN}`,
+    [runKey],
+  );
 }
 
 /** Rows that were refused are refused again; they are in quarantine already. */

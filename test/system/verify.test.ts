@@ -36,6 +36,8 @@ const PIPELINES: Record<string, string> = {
   upserted: `source: source({ table: 'flights' }), incremental: { cursor: 'updated' }, partitionBy: keyRange('id', 1000),
            target: postgres({ table: 'upserted', mode: 'upsert', key: ['id'] })`,
   appended: `source: csv({ files: 'lines*.csv' }), row: line, target: postgres({ table: 'appended', mode: 'append' }), tolerate: { quarantined: 3 }`,
+  by_chunk: `source: csv({ files: 'lines*.csv' }), row: line, commit: 'chunk', tolerate: { quarantined: 300 },
+           target: postgres({ table: 'by_chunk', mode: 'append', key: ['place'] })`,
   checked: `source: source({ table: 'flights' }), row: flight, partitionBy: column('month'), tolerate: { quarantined: 5 },
            target: postgres({ table: 'checked', mode: 'replace', key: ['id'] })`,
   by_function: `source: source({ table: 'flights' }), row: flight, partitionBy: column('month'),
@@ -189,6 +191,19 @@ describe('PostgreSQL to PostgreSQL', () => {
 });
 
 describe('rows that are made again', () => {
+  test('chunks that went right into the target, which has refused keys that it had', async () => {
+    const run = await ran('by_chunk');
+    expect(await query(target, 'select place, visits::int from by_chunk order by 1')).toEqual([
+      { place: 'away', visits: 2 },
+      { place: 'far, far away', visits: 3 },
+      { place: 'home', visits: 1 },
+    ]);
+    const equal = { ...EQUAL, summary: { ...EQUAL.summary, sourceRows: 3, targetRows: 3 } };
+    expect(await verify(run)).toMatchObject(equal);
+    await query(target, `delete from by_chunk where place = 'home'`);
+    expect(await verify(run)).toMatchObject({ status: 1, summary: { differences: differences(1, 0, 0) } });
+  });
+
   test('CSV, with rows in quarantine and rows that are there more than once', async () => {
     const run = await ran('appended');
     const quarantined = await query(target, 'select * from sluice.quarantine order by run_key, partition, chunk, ordinal');
