@@ -17,6 +17,8 @@ export interface ConnectionUrl {
   /** In the order in which they are tried. */
   readonly servers: readonly ServerAddress[];
   readonly attributes: SessionAttributes;
+  /** The URL does not say so: it follows from what the sessions are for. */
+  readonly implied?: boolean;
   /** `postgres://host:port,host:port/database`, without user, password and options. */
   readonly label: string;
   /** The same URL for one server, as `pg` takes it. */

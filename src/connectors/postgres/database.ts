@@ -38,7 +38,10 @@ export class Database {
    * @throws PermanentError `InvalidUrl`
    */
   constructor(role: 'source' | 'target', url: string, options: { readonly max?: number; readonly guard?: string } = {}) {
-    const parsed = readUrl(role, url);
+    const named = readUrl(role, url);
+    // A target is written to: a proxy may lead to a standby until it has heard of a failover.
+    const parsed: ConnectionUrl =
+      role === 'target' && named.attributes === 'any' ? { ...named, attributes: 'primary', implied: true } : named;
     this.#role = role;
     this.#guard = options.guard ?? '';
     this.label = `${role} ${parsed.label}`;

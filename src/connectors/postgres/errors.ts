@@ -33,7 +33,7 @@ const PERMANENT: Record<string, { code: string; advice: string }> = {
 
 /** A session on a server that takes no writes; another one may lead to the new primary. */
 export function isOnStandby(error: unknown): boolean {
-  return sqlState(error) === READ_ONLY || sqlState((error as Error).cause) === READ_ONLY;
+  return [error, (error as Error).cause].some((each) => each instanceof Error && meantState(sqlState(each), each.message) === READ_ONLY);
 }
 
 /** Raised by the ledger: another region has taken over from that of this worker. */
@@ -97,7 +97,11 @@ const SAID_BY_POOLER: readonly (readonly [RegExp, string])[] = [
   [/statement pooling mode/i, '0A000'],
 ];
 
+/** What a standby refuses has a state of its own only where it is a statement that writes. */
+const SAID_BY_STANDBY = /during recovery|recovery is in progress/;
+
 function meantState(state: string | null, message: string): string | null {
+  if (state !== null && SAID_BY_STANDBY.test(message)) return READ_ONLY;
   if (state !== '08P01') return state;
   return SAID_BY_POOLER.find(([said]) => said.test(message))?.[1] ?? state;
 }

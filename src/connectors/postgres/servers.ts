@@ -57,7 +57,8 @@ export class Servers {
             this.#last = nth;
             return client;
           }
-          client.release();
+          // Behind a proxy the next session may lead to another server.
+          client.release(this.#url.implied ?? false);
           refused.push(`${server.name} is ${isnt}`);
         } catch (error) {
           // What is permanent is not hidden by another server that is down.
@@ -70,7 +71,8 @@ export class Servers {
     // A wrong password is wrong everywhere.
     if (known !== null && (this.#servers.length === 1 || !(known instanceof TransientError))) throw known;
     throw new TransientError(
-      'NoSuitableServer',
+      // What nobody has asked for is a mistake, where it lasts.
+      failure === null && this.#url.implied ? 'ReadOnly' : 'NoSuitableServer',
       `${this.#label}: none of the servers is ${describe(attributes)} (${[...new Set(refused)].join('; ')}). It is tried again until one is.`,
       { cause: failure, blameless: true },
     );
