@@ -45,6 +45,24 @@ test('a session goes to the server that is asked for', async () => {
   });
 });
 
+test('a target is never written to on a standby, and what a standby refuses is tried again', async () => {
+  const { primary, standby } = pair;
+  await query(primary.url, 'create unlogged table forgetful (id int)');
+  await pair.caughtUp();
+  for (const [role, message] of [
+    ['target', /none of the servers is a primary that can be reached \(127\.0\.0\.1:\d+ is a standby\)/],
+    ['source', /cannot access temporary or unlogged relations during recovery/],
+  ] as const) {
+    const database = new Database(role, standby.url, { max: 1 });
+    await expect(database.query('select * from forgetful')).rejects.toMatchObject({
+      code: 'ReadOnly',
+      blameless: true,
+      message: expect.stringMatching(message),
+    });
+    await database.close();
+  }
+});
+
 test('a wrong password is wrong everywhere, and a server that is down is passed over', async () => {
   const { primary, standby } = pair;
   await expect(portOf(pair.url().replace(/:[^:@/]+@/, ':wrong@'))).rejects.toMatchObject({ code: 'AuthenticationFailed' });
