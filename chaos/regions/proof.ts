@@ -22,7 +22,7 @@ const MOST_STALL_SECONDS = 20;
 
 export async function proveRegions(scene: RegionsScene, say: (message: string) => void): Promise<Step[]> {
   const steps: Step[] = [];
-  for (const step of [lostSynchronous, comesBack, cutOff, handsOverAndBack, lostAsynchronous, commandDies]) {
+  for (const step of [lostSynchronous, comesBack, cutOff, handsOverAndBack, lostAsynchronous, commandDies, lostAtHandover]) {
     const done = await step(scene);
     for (const problem of done.problems) say(`NOT AS IT SHOULD BE: ${problem}`);
     say(`${done.step}: ${done.problems.length === 0 ? 'as it should be' : 'NOT as it should be'}`);
@@ -211,6 +211,31 @@ async function commandDies(scene: RegionsScene): Promise<Step> {
   const status = (await scene.sluice('region', 'status')) as unknown as RegionsStatus;
   problems.push(...status.problems);
   return { step: 'the command dies in the middle, and is repeated', ...NOTHING, problems };
+}
+
+/** Its commits since it became the primary are nowhere else, and it may not become one again. The last step: the region may have to be copied anew. */
+async function lostAtHandover(scene: RegionsScene): Promise<Step> {
+  const [from, to] = await sides(scene);
+  const problems: string[] = [];
+  await scene.sluice('region', 'replication', 'asynchronous');
+  const run = await startRun(scene, 'by-partition');
+  await untilCommits(scene.target(from), [run], 1);
+  const handover = scene.sluice('region', 'handover', to).catch(() => {});
+  await until('the target has moved', async () => (await scene.regions.target(to).node())?.role === 'primary', WELL_MS);
+  await scene.kill(to);
+  await handover;
+  await scene.sluice('region', 'failover', from, '--force');
+  await scene.sluice('cluster', 'start', to);
+  await until(
+    'it is told why it is no primary',
+    async () => /is not made a primary here: the other region has one/.test((await scene.log(to, 'target')).slice(-20_000)),
+    WELL_MS,
+  );
+  problems.push(...(await endOf(scene, [run])));
+  if ((await scene.regions.target(to).node())?.role !== 'standby') problems.push(`the target of region ${to} is a primary again`);
+  const rejoined = await scene.sluice('region', 'rejoin', to).catch(String);
+  if (typeof rejoined === 'string' && !/RegionDiverged/.test(rejoined)) problems.push(`it cannot rejoin: ${rejoined}`);
+  return { step: 'a region is lost as it is handed over to', ...NOTHING, problems };
 }
 
 interface GoneOn {

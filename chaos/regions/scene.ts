@@ -90,7 +90,7 @@ export class RegionsScene {
     const folder = this.folderOf(region);
     const address = (await readCluster(folder))?.parts.target?.address;
     const { POSTGRES_PASSWORD } = await clusterSecrets(folder);
-    return new Database('target', `postgres://postgres:${POSTGRES_PASSWORD}@${address}:5432/sluice`, { max: 1 });
+    return new Database('target', `postgres://postgres:${POSTGRES_PASSWORD}@${address}:5432/sluice`, { max: 1, anyServer: true });
   }
 
   /** What went wrong is to be looked into. */

@@ -5,9 +5,15 @@
 import { type Connection, type Database, quoteText } from '../connectors/postgres/database.ts';
 import { endingBlockers } from './fence.ts';
 
+/** A setting of the target's server: in this term its region may be made the primary without having asked the other one. */
+export const ALONE_FROM_TERM = 'sluice.alone_from_term';
+
+/** Unit of terms where they are taken from the clock, in seconds since 1970: one that fits into the column for some centuries. */
+const TERM_SECONDS = 10;
+
 export interface ActiveRegion {
   readonly region: string;
-  /** From 1. */
+  /** 1 at first; what takes over later has a greater one. */
   readonly term: number;
   readonly since: Date;
 }
@@ -34,6 +40,8 @@ export async function nameFirstRegion(database: Database, region: string): Promi
 
 /**
  * From here on only workers of this region write; sessions of others that are in the middle of a transaction are ended. May be called again.
+ * The term grows whenever that changes anything, and to no less than what the clock says: of two regions that took over without knowing of each other,
+ * the later one has the greater term.
  *
  * @param also a region that has handed over: Temporal there knows that it is not active, and what its workers have in hand is fenced as any attempt is
  * @returns its term
@@ -47,8 +55,10 @@ export async function takeTerm(database: Database, region: string, also: string 
 async function raiseTerm(client: Connection, region: string, also: string | null): Promise<number> {
   const { rows } = await client.query<{ term: number }>(
     `insert into sluice.regions as r (term, region, also) values (1, $1, $2)
-     on conflict (id) do update set term = r.term + (r.region <> $1)::int, region = $1, also = $2,
-       since = case when r.region = $1 then r.since else now() end
+     on conflict (id) do update set
+       term = case when (r.region, r.also) is distinct from ($1, $2) or r.term::text = current_setting('${ALONE_FROM_TERM}', true)
+         then greatest(r.term + 1, extract(epoch from now())::bigint / ${TERM_SECONDS}) else r.term end,
+       region = $1, also = $2, since = case when r.region = $1 then r.since else now() end
      returning term`,
     [region, also],
   );

@@ -51,7 +51,7 @@ export async function failover(regions: Regions, to: string, { force, say }: Fai
     for (const { name } of regions.othersThan(to))
       (await endWriters(regions.target(name), say)) ? ended.push(name) : unreachable.push(name);
     say(`Making the target in region ${to} the primary.`);
-    await target.promote();
+    await target.promoteAlone();
     await target.until('the primary', ({ role }) => role === 'primary', PROMOTED_MS);
   }
   await target.setSynchronous(null);

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { PermanentError, TransientError } from '../errors.ts';
 import { takeTerm } from '../ledger/regions.ts';
 import type { Regions } from './regions.ts';
+import { bytesBehind, untilFollows } from './replication.ts';
 import type { TargetRegion } from './target-region.ts';
 
 export interface HandoverOptions {
@@ -16,6 +17,7 @@ export interface HandoverOptions {
 const MOST_BEHIND_BYTES = 16 * 1024 * 1024;
 const CAUGHT_UP_MS = 60_000;
 const ROLE_MS = 60_000;
+const FOLLOWS_MS = 120_000;
 
 /**
  * @throws PermanentError `RegionNotReady` where the other region is not a good standby
@@ -24,15 +26,23 @@ const ROLE_MS = 60_000;
 export async function handover(regions: Regions, to: string, { say }: HandoverOptions): Promise<void> {
   const views = await Promise.all(regions.all.map(async ({ name }) => (await regions.temporal(name)).view()));
   const newest = views.reduce((best, view) => (view.version > best.version ? view : best));
-  const [from] = regions.othersThan(to);
-  if (!from) throw new PermanentError('UnknownRegion', 'There is one region only.');
-  await moveTarget(regions.target(from.name), regions.target(to), say);
-  // Both, until what is in hand has come to an end.
-  await takeTerm(regions.target(to).database(), to, from.name);
+  const [other] = regions.othersThan(to);
+  if (!other) throw new PermanentError('UnknownRegion', 'There is one region only.');
+  const [from, next] = [regions.target(other.name), regions.target(to)];
+  await moveTarget(from, next, say);
+  await takeBoth(next, to, other.name);
   if (newest.active !== to) {
     say(`Handing the namespace "${regions.namespace}" over to region ${to}.`);
     await (await regions.temporal(newest.active)).handOver(to);
   }
+  // Until then a loss of this region would cost what it has committed.
+  say(`Waiting until the target in region ${other.name} follows.`);
+  await untilFollows(next, from, FOLLOWS_MS);
+}
+
+/** The region becomes the one that writes; the other may until what its workers have in hand has come to an end. */
+async function takeBoth(primary: TargetRegion, to: string, from: string): Promise<void> {
+  await takeTerm(primary.database(), to, from);
 }
 
 async function moveTarget(from: TargetRegion, to: TargetRegion, say: (message: string) => void): Promise<void> {
@@ -50,6 +60,8 @@ async function moveTarget(from: TargetRegion, to: TargetRegion, say: (message: s
     say(`Moving the target from region ${from.region.name} to ${to.region.name}: nobody can write for some seconds.`);
     // Before, so that it is not forgotten when this command dies.
     await to.setSynchronous((await from.isSynchronous()) ? from.region.name : null);
+    // Both have the new term, whichever of them is lost from here on.
+    await takeBoth(from, to.region.name, from.region.name);
     await from.demote();
   }
   // It stops in good order, and sends all that it has to the standby before.
@@ -69,17 +81,6 @@ async function requireGoodStandby(from: TargetRegion, to: TargetRegion, streamin
   );
 }
 
-/** How much the standby has not got yet. (Where nothing has come since it began to stream, it says that it has received the segment's beginning.) */
-export async function bytesBehind(primary: TargetRegion, standby: TargetRegion): Promise<number> {
-  const [here] = await primary.database().query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
-  const [there] = await standby
-    .database()
-    .query<{ bytes: string }>('select greatest($1::pg_lsn - greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0) as bytes', [
-      here?.lsn,
-    ]);
-  return Number(there?.bytes ?? 0);
-}
-
 /** The old primary is a standby now, and writes nothing: the new one must have all of it. */
 async function untilEqual(from: TargetRegion, to: TargetRegion): Promise<void> {
   const deadline = Date.now() + CAUGHT_UP_MS;
@@ -95,6 +96,8 @@ async function untilEqual(from: TargetRegion, to: TargetRegion): Promise<void> {
       const { name } = from.region;
       await from.setSynchronous((await to.isSynchronous()) ? to.region.name : null);
       await from.promote();
+      await from.until('the primary', ({ role }) => role === 'primary', ROLE_MS);
+      await takeTerm(from.database(), name, null);
       throw new TransientError(
         'TargetNotReady',
         `The target in region ${to.region.name} did not get all that region ${name} had; region ${name} is made the primary again. Repeat the command.`,

@@ -2,8 +2,8 @@
 import { Client } from '@temporalio/client';
 import { PIPELINE_WORKFLOW } from '../contracts/names.ts';
 import { readActiveRegion } from '../ledger/regions.ts';
-import { bytesBehind } from './handover.ts';
 import type { Regions } from './regions.ts';
+import { bytesBehind } from './replication.ts';
 
 export interface RegionStatus {
   readonly region: string;

@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../connectors/postgres/database.ts';
 import { PermanentError, TransientError } from '../errors.ts';
 import { readActiveRegion } from '../ledger/regions.ts';
-import { bytesBehind } from './handover.ts';
 import type { Regions } from './regions.ts';
+import { untilFollows } from './replication.ts';
 import type { TargetRegion } from './target-region.ts';
 
 /** A commit that the region had alone: the active region has done it again, or has not had to. */
@@ -34,11 +34,7 @@ export async function rejoin(regions: Regions, name: string, say: (message: stri
   for (const { run, unit, rows } of alone) say(`Only region ${name} has ${unit} of ${run} (${rows} rows): it is given up there.`);
   say(`Making the target in region ${name} the standby of region ${newest.active}.`);
   await target.demote();
-  await target.until(
-    'a standby that follows',
-    async ({ role, leads, streaming }) => role === 'standby' && leads && streaming && (await follows(primary, target)),
-    STANDBY_MS,
-  );
+  await untilFollows(primary, target, STANDBY_MS);
   return alone;
 }
 
@@ -70,10 +66,6 @@ async function requireRewindable(target: TargetRegion, primary: TargetRegion): P
     `The target in region ${name} was made a primary by force as well, after the two had parted (its timeline is ${own.timeline}, that of region ` +
       `${primary.region.name} ${active.timeline}): it cannot follow, and has to be copied anew. docs/operations/regions.md says how.`,
   );
-}
-
-async function follows(primary: TargetRegion, standby: TargetRegion): Promise<boolean> {
-  return (await bytesBehind(primary, standby).catch(() => Number.POSITIVE_INFINITY)) < 1024 * 1024;
 }
 
 /** Commits of the last day before the other region took over, and since, that it does not have. */

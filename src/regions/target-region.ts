@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseConnectionUrl } from '../connectors/postgres/connection-url.ts';
 import { Database } from '../connectors/postgres/database.ts';
 import { describeError, PermanentError, TransientError } from '../errors.ts';
-import { readActiveRegion } from '../ledger/regions.ts';
+import { ALONE_FROM_TERM, readActiveRegion } from '../ledger/regions.ts';
 import { addressesOf, type Region } from './region-list.ts';
 
 export interface TargetNode {
@@ -26,8 +26,6 @@ export interface TargetOptions {
 
 const ANSWER_MS = 3_000;
 const CONFIGURED_MS = 30_000;
-/** Term from which on `may-promote.sh` lets this region go on without having asked the other one. */
-const ALONE = 'sluice.alone_from_term';
 /** How a region's own proxies lead to the target of the other one: `deploy/haproxy/region.cfg`. */
 const PEER = { port: 5453, primary_slot_name: 'region_standby', create_replica_methods: ['basebackup'] };
 
@@ -57,7 +55,7 @@ export class TargetRegion {
 
   /** The server itself, whatever it is at the moment. */
   database(): Database {
-    this.#database ??= new Database('target', this.#url(), { max: 4 });
+    this.#database ??= new Database('target', this.#url(), { max: 4, anyServer: true });
     return this.#database;
   }
 
@@ -80,20 +78,25 @@ export class TargetRegion {
     });
   }
 
-  /**
-   * Makes it the primary, whether or not the other region can be asked: a person has decided it. Patroni runs `may-promote.sh` first, which refuses
-   * where the other region has a primary all the same. May be called again.
-   */
+  /** Makes it the primary. Patroni runs `may-promote.sh` first, which asks the other region. May be called again. */
   async promote(): Promise<void> {
-    const term = (await readActiveRegion(this.database()))?.term ?? 0;
-    // Another term makes it void.
-    await this.#configure({ postgresql: { parameters: { [ALONE]: String(term) } } });
-    await this.until('told that it may go on alone', async () => (await this.#aloneFrom()) === String(term), CONFIGURED_MS);
     await this.#configure({ standby_cluster: null });
   }
 
+  /**
+   * The same, whether or not the other region can be asked: a person has decided it. It is refused where the other one has a primary all the same.
+   * The permission is for this term: `takeTerm` makes it void, else the region could go on alone once more, when it comes back after others have
+   * taken over.
+   */
+  async promoteAlone(): Promise<void> {
+    const term = (await readActiveRegion(this.database()))?.term ?? 0;
+    await this.#configure({ postgresql: { parameters: { [ALONE_FROM_TERM]: String(term) } } });
+    await this.until('told that it may go on alone', async () => (await this.#aloneFrom()) === String(term), CONFIGURED_MS);
+    await this.promote();
+  }
+
   async #aloneFrom(): Promise<string | null> {
-    const [row] = await this.database().query<{ term: string | null }>(`select current_setting('${ALONE}', true) as term`);
+    const [row] = await this.database().query<{ term: string | null }>(`select current_setting('${ALONE_FROM_TERM}', true) as term`);
     return row?.term ?? null;
   }
 

@@ -37,6 +37,7 @@ test('a region is lost, comes back, and hands over, with exactly the right rows 
     { step: 'handed over and back, while runs go on', problems: [] },
     { step: 'a region is killed whole, its standby cut off before', problems: [] },
     { step: 'the command dies in the middle, and is repeated', problems: [] },
+    { step: 'a region is lost as it is handed over to', problems: [] },
   ]);
   const [synchronous, , , , asynchronous] = regions;
   expect(synchronous).toMatchObject({ rowsLost: 0, rowsSaidLost: 0 });

@@ -63,6 +63,12 @@ test('a target is never written to on a standby, and what a standby refuses is t
   }
 });
 
+test('what a target is can be asked of a standby', async () => {
+  const database = new Database('target', pair.standby.url, { max: 1, anyServer: true });
+  expect(await database.query('select pg_is_in_recovery() as standby')).toEqual([{ standby: true }]);
+  await database.close();
+});
+
 test('a wrong password is wrong everywhere, and a server that is down is passed over', async () => {
   const { primary, standby } = pair;
   await expect(portOf(pair.url().replace(/:[^:@/]+@/, ':wrong@'))).rejects.toMatchObject({ code: 'AuthenticationFailed' });

@@ -34,14 +34,19 @@ export class Database {
   /**
    * @param url as libpq takes it: also with several hosts, and `target_session_attrs`
    * @param options.max connections at the same time. @default 16
+   * @param options.anyServer also of a target, a standby will do: what is asked of it is what it is
    * @param options.guard a statement with which every transaction begins that writes: where it fails, nothing is written
    * @throws PermanentError `InvalidUrl`
    */
-  constructor(role: 'source' | 'target', url: string, options: { readonly max?: number; readonly guard?: string } = {}) {
+  constructor(
+    role: 'source' | 'target',
+    url: string,
+    options: { readonly max?: number; readonly anyServer?: boolean; readonly guard?: string } = {},
+  ) {
     const named = readUrl(role, url);
     // A target is written to: a proxy may lead to a standby until it has heard of a failover.
-    const parsed: ConnectionUrl =
-      role === 'target' && named.attributes === 'any' ? { ...named, attributes: 'primary', implied: true } : named;
+    const writes = role === 'target' && !options.anyServer;
+    const parsed: ConnectionUrl = writes && named.attributes === 'any' ? { ...named, attributes: 'primary', implied: true } : named;
     this.#role = role;
     this.#guard = options.guard ?? '';
     this.label = `${role} ${parsed.label}`;
