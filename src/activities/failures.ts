@@ -35,6 +35,9 @@ export function toFailure(error: unknown): ApplicationFailure {
 /** Attempts after which an activity that keeps no count in the ledger gives up on errors nobody foresaw. */
 const UNFORESEEN_ATTEMPTS = 8;
 
+/** A pipeline that one worker lacks another may have, as in a rolling deploy: for five seconds the next one is asked, then the name is a mistake. */
+const ELSEWHERE = { code: 'UnknownPipeline', attempts: 20, everyMs: 250 };
+
 /** Wraps an activity so that whatever it throws reaches Temporal as the right failure. */
 export function activity<Input, Output>(work: (input: Input) => Promise<Output>): (input: Input) => Promise<Output> {
   return async (input) => {
@@ -46,6 +49,9 @@ export function activity<Input, Output>(work: (input: Input) => Promise<Output>)
       const known = toSluiceError(error);
       if (known.code === 'Unexpected' && activityInfo().attempt >= UNFORESEEN_ATTEMPTS) {
         throw toFailure(new PermanentError('Unexpected', `${known.message} (after ${UNFORESEEN_ATTEMPTS} attempts)`, { cause: known }));
+      }
+      if (known.code === ELSEWHERE.code && activityInfo().attempt < ELSEWHERE.attempts) {
+        throw ApplicationFailure.create({ message: known.message, type: known.code, nextRetryDelay: ELSEWHERE.everyMs });
       }
       throw toFailure(known);
     }

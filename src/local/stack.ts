@@ -39,6 +39,13 @@ export interface StackWorkers {
   readonly stop: () => Promise<void>;
 }
 
+/** The first asks for a graceful stop, which gives workers 30 s for what they have in hand; the second ends them. */
+const SUPERVISOR_ENDS = [
+  { signal: 'SIGTERM', waitMs: 45_000 },
+  { signal: 'SIGTERM', waitMs: 10_000 },
+  { signal: 'SIGKILL', waitMs: 10_000 },
+] as const;
+
 /** Temporal and a database, ready to use. */
 export interface Stack {
   readonly stateDir: string;
@@ -168,20 +175,36 @@ export async function findStack(stateDir = '.sluice', env: NodeJS.ProcessEnv = p
   return temporal || database ? { temporal, database, env: environment(temporal, database) } : null;
 }
 
-/** Stops everything that runs in a folder, whoever started it: workers, Temporal, database. Returns whether there was anything. */
+/**
+ * Stops everything that runs in a folder, whoever started it: who supervises workers there, workers, Temporal, database. Returns whether
+ * there was anything.
+ */
 export async function stopStack(stateDir = '.sluice'): Promise<boolean> {
   const folder = resolve(stateDir);
   if (!(await stat(folder).catch(() => null))) return false;
+  const supervised = await stopSupervisors(folder);
   return withFolderLock(folder, async () => {
     const record = await readStack(folder);
     const running = [record.temporal?.process, record.database?.process, ...record.workers.map((each) => each.process)];
-    const any = running.some((each) => each && isAlive(each));
+    const any = supervised || running.some((each) => each && isAlive(each));
     await Promise.all(record.workers.map((each) => endWorker(each.process)));
     if (record.temporal) await stopTemporalServer(record.temporal.process);
     if (record.database) await stopPostgresServer(record.database.process);
     await writeStack(folder, { workers: [] });
     return any;
   });
+}
+
+/**
+ * Ends the other processes that have workers here, as Ctrl-C does: otherwise they would start a worker anew for each that is stopped. They
+ * take the folder's lock for it, so it is not held here. Returns whether there were any.
+ */
+async function stopSupervisors(folder: string): Promise<boolean> {
+  const { workers } = await readStack(folder);
+  const self = ownIdentity();
+  const owners = new Map(workers.filter(({ owner }) => owner.pid !== self.pid && isAlive(owner)).map(({ owner }) => [owner.pid, owner]));
+  await Promise.all([...owners.values()].map((owner) => endProcess(owner, SUPERVISOR_ENDS)));
+  return owners.size > 0;
 }
 
 /** Workers whose parent was killed end by themselves soon; they are not waited for, but ended. */

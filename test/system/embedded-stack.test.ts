@@ -137,3 +137,17 @@ test('a run survives SIGKILL of the whole stack, the command included', async ()
   const url = (await stackOf(folder)).database?.url ?? '';
   expect(await contentOf(url, 'flights')).toMatchObject({ rows: 458_167 });
 }, 180_000);
+
+test('sluice dev --stop ends the sluice dev of another terminal with it, workers and all', async () => {
+  const folder = await userFolder();
+  const dev = await startDev(folder);
+  const { workers } = await stackOf(folder);
+  const gone = new Promise((done) => dev.once('exit', done));
+
+  expect(await sluice(folder, 'dev', '--stop')).toMatchObject({ code: 0, stdout: expect.stringContaining('Stopped.') });
+
+  expect(await gone).toBe(0);
+  expect(workers.length).toBeGreaterThan(0);
+  for (const { process: worker } of workers) expect(() => process.kill(worker.pid, 0)).toThrow('ESRCH');
+  expect(await commandLinesWith(folder)).toEqual([]);
+}, 120_000);
