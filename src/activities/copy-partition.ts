@@ -1,4 +1,4 @@
-/** Activity `copyPartition`: copies one partition chunk by chunk into staging, going on where the ledger says. */
+/** Activity `copyPartition`: copies one partition chunk by chunk into staging, going on where the ledger says, for one turn. */
 import { Context } from '@temporalio/activity';
 import type { Counts } from '../contracts/run.ts';
 import type { CopyHeartbeat, CopyPartitionInput, CopyPartitionResult } from '../contracts/stages.ts';
@@ -12,6 +12,12 @@ import type { Dependencies } from './dependencies.ts';
 import { activity, Handover } from './failures.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { plannedRun } from './planned-run.ts';
+
+/**
+ * So long a partition keeps the slot of a worker, about; then it goes on behind those that wait, with its next chunk. Temporal's fairness
+ * orders who waits, and cannot take a slot away from who has one. Turns differ in length, so that those which begin together do not end so.
+ */
+const TURN_MS = { least: 10_000, most: 20_000 };
 
 export function createCopyPartition(dependencies: Dependencies) {
   return activity(async ({ run, partition }: CopyPartitionInput): Promise<CopyPartitionResult> => {
@@ -35,6 +41,7 @@ export function createCopyPartition(dependencies: Dependencies) {
           const copier = new ChunkCopier({ database, source, pipeline, plan, fence, partition: partition.id, planned, table });
           let state: PartitionState = resumed;
           counts = state;
+          const turnEnds = Date.now() + TURN_MS.least + Math.random() * (TURN_MS.most - TURN_MS.least);
           while (!state.whole) {
             if (stopping.aborted) throw new Handover(`partition ${partition.name}`);
             if (cancelled.aborted) return result(state, false);
@@ -44,8 +51,9 @@ export function createCopyPartition(dependencies: Dependencies) {
               throw error;
             });
             counts = state;
+            if (Date.now() > turnEnds) break;
           }
-          return result(state, true);
+          return result(state, state.whole);
         });
       },
       (): CopyHeartbeat => ({ partition: partition.name, ...pick(counts) }),

@@ -14,7 +14,11 @@ export async function acknowledge(database: Database, runKey: string): Promise<b
     async (client) => {
       // Whatever the role's own setting is.
       await client.query('set local synchronous_commit = on');
-      await client.query('update sluice.runs set acknowledged_at = clock_timestamp() where run_key = $1', [runKey]);
+      // The first time stays: an attempt that was taken for dead and wakes up says nothing new.
+      await client.query(
+        `update sluice.runs set acknowledged_at = coalesce(acknowledged_at, case when $2 then clock_timestamp() end) where run_key = $1`,
+        [runKey, before],
+      );
     },
     { lockTimeoutMs: 0 },
   );
