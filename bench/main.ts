@@ -18,6 +18,7 @@ import { measureScaling } from './scaling.ts';
 import { ROOT, startBenchStack } from './stack.ts';
 import { measureCases } from './suite-cases.ts';
 import type { BenchContext } from './suites.ts';
+import { measureVerification } from './verification.ts';
 import { WarmWorkers } from './warm-workers.ts';
 import { writeResults } from './write-results.ts';
 
@@ -43,6 +44,7 @@ async function bench(options: BenchOptions): Promise<BenchResult> {
   const { suites } = options;
   const cases = suites.includes('cases') ? await measureCases(context) : { overhead: null, cases: [], takeover: null };
   const scaling = suites.includes('scaling') ? await measureScaling(context) : [];
+  const verification = suites.includes('verification') ? await measureVerification(context) : [];
   const orchestration = suites.includes('orchestration') ? await measureOrchestration(context) : null;
   const growth = suites.includes('growth') ? await measureGrowth(context) : [];
 
@@ -63,20 +65,21 @@ async function bench(options: BenchOptions): Promise<BenchResult> {
     ...cases,
     growth,
     scaling,
+    verification,
     orchestration,
     seconds: (performance.now() - began) / 1000,
   };
 }
 
 /** Figures of a part, of a quick run or of a noisy one are no result. */
-async function keep(result: BenchResult, { quick, only, out, acceptNoise }: BenchOptions): Promise<void> {
-  if ((quick || only !== null) && out === null) return;
+async function keep(result: BenchResult, { quick, only, out, merge, acceptNoise }: BenchOptions): Promise<void> {
+  if ((quick || (only !== null && !merge)) && out === null) return;
   if (result.load.noisy && !quick && !acceptNoise) {
     say('other programs were running: the figures are not a result, and nothing is written. Run it on a quiet machine, or --accept-noise.');
     process.exitCode = 1;
     return;
   }
-  for (const file of await writeResults(result, out)) say(`written: ${file}`);
+  for (const file of await writeResults(result, { out, merge })) say(`written: ${file}`);
 }
 
 let interrupted = false;

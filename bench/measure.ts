@@ -77,6 +77,7 @@ export class Measuring {
     const { content } = runs[0] as CaseRun;
     return {
       case: of.name,
+      at: new Date().toISOString(),
       rows: of.rows,
       ours,
       limit,

@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 /** What can be measured, part by part. */
-export const SUITES = ['cases', 'scaling', 'orchestration', 'growth'] as const;
+export const SUITES = ['cases', 'scaling', 'verification', 'orchestration', 'growth'] as const;
 export type Suite = (typeof SUITES)[number];
 
 export interface BenchOptions {
@@ -28,8 +28,10 @@ export interface BenchOptions {
   readonly quick: boolean;
   /** One JSON object as the last line. */
   readonly json: boolean;
-  /** Only cases whose name contains this; nothing is written then, except with `out`. */
+  /** Only cases whose name contains this; nothing is written then, except with `out` or `merge`. */
   readonly only: string | null;
+  /** What is measured takes its place among the figures that are there. */
+  readonly merge: boolean;
   /** Folder for the figures in place of the repository's own files. */
   readonly out: string | null;
   /** File with what was measured already. */
@@ -56,14 +58,15 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     .option('--repeats <n>', `measurements of each side; their median counts (${FULL.repeats})`, count(1))
     .option('--kills <n>', `workers killed to measure the time until another one goes on (${FULL.kills})`, count(0))
     .option('--workers <n>', 'worker processes', count(1), 2)
-    .addOption(new Option('--suite <names...>', 'what to measure (default: cases, scaling and orchestration)').choices(SUITES))
+    .addOption(new Option('--suite <names...>', 'what to measure (default: all but growth)').choices(SUITES))
     .option('--growth', 'also the same work at growing numbers of rows')
     .option('--growth-rows <n,...>', `these numbers (${FULL.growthRows.join(',')})`, counts)
     .option('--peers', 'dlt and pgloader do the same; they are installed into the cache folder')
     .option('--peer-repeats <n>', `measurements of these (${FULL.peerRepeats})`, count(1))
     .option('--partitions <n>', `tiny partitions of the long run (${FULL.partitions})`, count(1))
     .option('--further-partitions <n>', `tiny partitions that are compared with one (${FULL.furtherPartitions})`, count(1))
-    .option('--only <text>', 'only cases whose name contains this; nothing is written')
+    .option('--only <text>', 'only cases whose name contains this; nothing is written, except with --merge')
+    .option('--merge', 'the cases that are measured replace theirs in the figures, and the others stay')
     .option('--out <folder>', 'writes results.json, figures.json and performance.md here instead')
     .option('--resume <file>', 'keeps each case that is measured in this file, and does not measure again what is there')
     .option('--accept-noise', 'writes the figures of a noisy run too')
@@ -76,7 +79,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
   const chosen = suite ?? SUITES.filter((name) => name !== 'growth');
   return {
     ...(quick ? QUICK : FULL),
-    ...{ workers: 2, json: false, only: null, out: null, resume: null, peers: false, acceptNoise: false },
+    ...{ workers: 2, json: false, only: null, merge: false, out: null, resume: null, peers: false, acceptNoise: false },
     ...given,
     suites: SUITES.filter((name) => chosen.includes(name) || (growth && name === 'growth')),
     quick,

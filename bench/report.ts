@@ -2,7 +2,17 @@
 import { QUIET_SHARE } from './load-meter.ts';
 import type { BenchResult, CaseResult } from './results.ts';
 import { fixed, percent, plainTable, type Table } from './table.ts';
-import { checksTable, cpuTable, growthTable, orchestrationTable, peersTable, scalingTable, speedTable, takeoverLine } from './tables.ts';
+import {
+  checksTable,
+  cpuTable,
+  growthTable,
+  orchestrationTable,
+  peersTable,
+  scalingTable,
+  speedTable,
+  takeoverLine,
+  verificationTable,
+} from './tables.ts';
 
 export function report(result: BenchResult): string {
   const { load } = result;
@@ -23,6 +33,7 @@ export function report(result: BenchResult): string {
   }
   add(growthTable(result.growth));
   add(scalingTable(result.scaling));
+  add(verificationTable(result.verification));
   if (result.orchestration) add(orchestrationTable(result.orchestration));
   if (cases.length > 0) {
     add(spansTable(cases));

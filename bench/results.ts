@@ -24,6 +24,8 @@ export interface SideResult {
 
 export interface CaseResult {
   readonly case: string;
+  /** When it was measured, ISO 8601. */
+  readonly at: string;
   /** Rows moved. */
   readonly rows: number;
   readonly ours: SideResult;
@@ -93,6 +95,18 @@ export interface ScalingResult {
   readonly speedUp: number;
 }
 
+/** A run, and the proof that its rows are those of its source. */
+export interface VerificationResult {
+  readonly case: string;
+  readonly rows: number;
+  readonly load: SideResult;
+  readonly verification: SideResult;
+  /** Time of the proof over that of the load. */
+  readonly share: number;
+  /** The same in CPU seconds of workers and server. */
+  readonly cpuShare: number;
+}
+
 /** Where and how it was measured. */
 export interface BenchSetting {
   readonly at: string;
@@ -117,8 +131,17 @@ export interface BenchResult extends BenchSetting {
   /** The same cases at growing numbers of rows. */
   readonly growth: readonly CaseResult[];
   readonly scaling: readonly ScalingResult[];
+  readonly verification: readonly VerificationResult[];
   readonly orchestration: OrchestrationResult | null;
   readonly takeover: TakeoverResult | null;
+}
+
+/** Those measured anew in the places of the old ones, and what is new behind them. */
+export function mergeCases<Case extends Pick<CaseResult, 'case'>>(before: readonly Case[], measured: readonly Case[]): Case[] {
+  const anew = new Map(measured.map((each) => [each.case, each]));
+  const kept = before.map((each) => anew.get(each.case) ?? each);
+  const known = new Set(before.map((each) => each.case));
+  return [...kept, ...measured.filter((each) => !known.has(each.case))];
 }
 
 export function median(values: readonly number[]): number {

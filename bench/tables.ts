@@ -1,6 +1,6 @@
 /** The figures as tables: the same for the terminal and for docs/performance.md. */
 import { PEERS } from './peers/peer.ts';
-import type { BenchResult, CaseResult, OrchestrationResult, ScalingResult } from './results.ts';
+import type { BenchResult, CaseResult, OrchestrationResult, ScalingResult, VerificationResult } from './results.ts';
 import { count, fixed, megabytes, percent, type Table } from './table.ts';
 
 /** A worker's memory stays below this, at any number of rows. */
@@ -8,13 +8,16 @@ const MOST_BYTES = 300e6;
 /** Where the limit is so many times as fast as another program, Sluice is to be twice as fast as it, and elsewhere faster. */
 const FAR = 2.5;
 
+/** Proving that the rows are equal costs at most this share of loading them. */
+const VERIFY_SHARE = 0.5;
+
 /** A row of many costs at most so many times what a row of few does. */
 const FLAT = 1.1;
 
 /** What a user asks first: how fast, and how far from the limit. */
 export function speedTable(cases: readonly CaseResult[]): Table {
   return {
-    head: ['case', 'rows', 'Sluice s', 'rows/s', 'by hand s', 'rows/s', 'ratio', 'less overhead', 'wanted', 'peak MB'],
+    head: ['case', 'rows', 'Sluice s', 'rows/s', 'by hand s', 'rows/s', 'ratio', 'less overhead', 'wanted', 'peak MB', 'on'],
     rows: cases.map((each) => [
       each.case,
       count(each.rows),
@@ -26,6 +29,7 @@ export function speedTable(cases: readonly CaseResult[]): Table {
       each.ratioWithoutOverhead === null ? '-' : fixed(each.ratioWithoutOverhead),
       each.wanted.ratio === undefined ? '-' : `${fixed(each.wanted.ratio)}${met(each.ratio <= each.wanted.ratio)}`,
       peakOfWorker(each),
+      each.at.slice(0, 10),
     ]),
   };
 }
@@ -154,6 +158,21 @@ export function scalingTable(results: readonly ScalingResult[]): Table {
       fixed(two.cpuSeconds),
       fixed(one.serverCpuSeconds),
       fixed(two.serverCpuSeconds),
+    ]),
+  };
+}
+
+export function verificationTable(results: readonly VerificationResult[]): Table {
+  return {
+    head: ['proof of equality', 'rows', 'load s', 'verify s', 'of its time', 'of its CPU', 'wanted'],
+    rows: results.map(({ case: name, rows, load, verification, share, cpuShare }) => [
+      name,
+      count(rows),
+      fixed(load.seconds),
+      fixed(verification.seconds),
+      fixed(share),
+      fixed(cpuShare),
+      `at most ${fixed(VERIFY_SHARE)}${met(cpuShare <= VERIFY_SHARE)}`,
     ]),
   };
 }

@@ -2,24 +2,37 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceSection } from './page-section.ts';
-import type { BenchResult, BenchSetting } from './results.ts';
+import { type BenchResult, type BenchSetting, mergeCases } from './results.ts';
 import { ROOT } from './stack.ts';
 import { count, markdownTable, percent, type Table } from './table.ts';
-import { checksTable, growthTable, orchestrationTable, peersTable, scalingTable, speedTable, takeoverLine } from './tables.ts';
+import {
+  checksTable,
+  growthTable,
+  orchestrationTable,
+  peersTable,
+  scalingTable,
+  speedTable,
+  takeoverLine,
+  verificationTable,
+} from './tables.ts';
 
 const RESULTS = 'results.json';
 const FIGURES = 'figures.json';
 
 /** A part of the document between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. */
-type Section = 'cases' | 'growth' | 'scaling' | 'orchestration';
+type Section = 'cases' | 'growth' | 'scaling' | 'verification' | 'orchestration';
 
 /**
  * Writes what was measured and leaves the other suites' figures as they are.
  *
- * @param out a folder for all of it; null: bench/ and docs/ of this repository
+ * @param to.out a folder for all of it; null: bench/ and docs/ of this repository
+ * @param to.merge cases that were not measured keep their figures too
  * @returns the files written
  */
-export async function writeResults(result: BenchResult, out: string | null): Promise<string[]> {
+export async function writeResults(
+  measured: BenchResult,
+  { out, merge }: { readonly out: string | null; readonly merge: boolean },
+): Promise<string[]> {
   const folder = out ?? join(ROOT, 'bench');
   const document = join(out ?? join(ROOT, 'docs'), 'performance.md');
   await mkdir(folder, { recursive: true });
@@ -29,9 +42,12 @@ export async function writeResults(result: BenchResult, out: string | null): Pro
     written.push(file);
   };
 
+  const known = JSON.parse(await readFile(join(folder, FIGURES), 'utf8').catch(() => '{}'));
+  const before = JSON.parse(await readFile(join(folder, RESULTS), 'utf8').catch(() => '[]'));
+  const peers = measured.peers.length > 0 ? measured.peers : (known.cases?.setting.peers ?? []);
+  const result = merge && measured.cases.length > 0 ? { ...measured, peers, cases: mergeCases(before, measured.cases) } : measured;
   if (result.cases.length > 0) await write(join(folder, RESULTS), `${JSON.stringify(result.cases, null, 2)}\n`);
-  const known = await readFile(join(folder, FIGURES), 'utf8').catch(() => '{}');
-  await write(join(folder, FIGURES), `${JSON.stringify({ ...JSON.parse(known), ...figures(result) }, null, 2)}\n`);
+  await write(join(folder, FIGURES), `${JSON.stringify({ ...known, ...figures(result) }, null, 2)}\n`);
 
   // The page of the repository is also what a page elsewhere begins as.
   let page = await readFile(document, 'utf8').catch(() => readFile(join(ROOT, 'docs/performance.md'), 'utf8'));
@@ -42,11 +58,12 @@ export async function writeResults(result: BenchResult, out: string | null): Pro
 
 /** What is not a case, with where it was measured: by suite, so that one can be measured without the others. */
 function figures(result: BenchResult): Record<string, unknown> {
-  const { cases, overhead, takeover, growth, scaling, orchestration, ...setting } = result;
+  const { cases, overhead, takeover, growth, scaling, verification, orchestration, ...setting } = result;
   return {
     ...(cases.length > 0 ? { cases: { setting, overhead, takeover } } : {}),
     ...(growth.length > 0 ? { growth: { setting, results: growth } } : {}),
     ...(scaling.length > 0 ? { scaling: { setting, results: scaling } } : {}),
+    ...(verification.length > 0 ? { verification: { setting, results: verification } } : {}),
     ...(orchestration ? { orchestration: { setting, ...orchestration } } : {}),
   };
 }
@@ -70,6 +87,7 @@ function sections(result: BenchResult): Map<Section, string[]> {
   );
   add('growth', [growthTable(result.growth)]);
   add('scaling', [scalingTable(result.scaling)]);
+  add('verification', [verificationTable(result.verification)]);
   add('orchestration', result.orchestration ? [orchestrationTable(result.orchestration)] : []);
   return found;
 }

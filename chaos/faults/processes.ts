@@ -91,7 +91,15 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     postgres: true,
   }),
   kill({ name: 'PostgreSQL standby killed', says: 'SIGKILL of the server', choose: theStandby, which: 'postgres' }),
+  sleep({
+    name: 'PostgreSQL standby asleep',
+    says: 'SIGSTOP of all its processes for 15 s',
+    choose: theStandby,
+    seconds: 15,
+    postgres: true,
+  }),
   kill({ name: 'Patroni killed', says: 'SIGKILL of the primary’s Patroni', choose: thePrimary, which: 'main' }),
+  sleep({ name: 'Patroni asleep', says: 'SIGSTOP of the primary’s Patroni for 20 s', choose: thePrimary, seconds: 20 }),
   kill({
     name: 'PostgreSQL node lost',
     says: 'SIGKILL of the primary and its Patroni, away for 12 s',
@@ -100,7 +108,9 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     awaySeconds: 12,
   }),
   kill({ name: 'etcd leader killed', says: 'SIGKILL', choose: theLeader }),
+  sleep({ name: 'etcd leader asleep', says: 'SIGSTOP for 8 s', choose: theLeader, seconds: 8 }),
   kill({ name: 'HAProxy lost', says: 'SIGKILL, away for 5 s', choose: aProxy, awaySeconds: 5 }),
+  sleep({ name: 'HAProxy asleep', says: 'SIGSTOP for 15 s', choose: aProxy, seconds: 15 }),
   {
     ...{ name: 'etcd lost', says: 'SIGKILL of all three, away for 12 s', isKill: false },
     run: async ({ supervisor }, _random, broken) => {

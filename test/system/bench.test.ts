@@ -92,10 +92,10 @@ test('the bench measures both sides of each case, with the same content, writes 
   expect(table).toContain('orders, first load, row function: rows a CPU second of the workers');
 }, 300_000);
 
-test('the bench measures growth, scaling and orchestration, and how fast another worker takes over', async () => {
+test('the bench measures growth, scaling, proof and orchestration, and how fast another worker takes over', async () => {
   const only = ['--only', 'into an empty table', '--kills', '1'];
   const [{ result, written, out }, takeover] = await Promise.all([
-    quickBench('--suite', 'growth', 'scaling', 'orchestration'),
+    quickBench('--suite', 'growth', 'scaling', 'verification', 'orchestration'),
     quickBench('--suite', 'cases', ...only),
   ]);
 
@@ -115,13 +115,15 @@ test('the bench measures growth, scaling and orchestration, and how fast another
     expect(two.peakBytesPerProcess).toHaveLength(2);
     expect(speedUp).toBeCloseTo(one.seconds / two.seconds);
   }
+  expect(result.verification.map((each) => each.case)).toHaveLength(7);
+  for (const { load, verification, share } of result.verification) expect(share).toBeCloseTo(verification.seconds / load.seconds);
   const { orchestration } = result;
   expect(orchestration).toMatchObject({ furtherPartitions: 20, steady: { partitions: 40 } });
   expect(orchestration?.firstChunkSeconds).toBeGreaterThan(0);
   expect(orchestration?.firstChunkSeconds).toBeLessThan(orchestration?.onePartitionSeconds ?? 0);
   expect(orchestration?.devReadySeconds).toBeGreaterThan(0);
   expect(await readdir(out)).toEqual(['figures.json', 'performance.md']);
-  expect(Object.keys(JSON.parse(await written('figures.json'))).sort()).toEqual(['growth', 'orchestration', 'scaling']);
+  expect(Object.keys(JSON.parse(await written('figures.json'))).sort()).toEqual(['growth', 'orchestration', 'scaling', 'verification']);
 
   expect(takeover.result.takeover).toMatchObject({ kills: 1, all: [takeover.result.takeover?.seconds] });
 }, 300_000);
