@@ -5,8 +5,6 @@ import { lastLines, logPosition, openLogFile } from '../src/local/log-file.ts';
 
 /** Node, Temporal's core and DuckDB have many threads, and each would keep an arena of freed memory: 20 to 30 MB of a worker's peak. */
 const GLIBC = { MALLOC_ARENA_MAX: '2' };
-/** Of the young generation, in MB, which V8 never gives back once it has grown: at its default of 16 it keeps 30 MB of an idle worker. */
-const V8 = ['--max-semi-space-size=4'];
 
 export interface WorkerPoolOptions {
   /** The compiled program of one worker: `dist/workers/worker.js`. It sends `{ type: 'ready' }` when it polls. */
@@ -16,7 +14,7 @@ export interface WorkerPoolOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Arguments after the entry. */
   readonly args?: readonly string[];
-  /** Arguments of Node itself, after those of every worker. @default those of this process */
+  /** Arguments of Node itself. @default those of this process */
   readonly nodeArgs?: readonly string[];
   /** Worker `n` writes to `worker-n.log` here. */
   readonly logs: string;
@@ -185,7 +183,7 @@ class WorkerSlot {
     const logStart = await logPosition(logFile);
     if (this.#stopping) return log.close();
     const begin = Date.now();
-    const child = spawn(process.execPath, [...V8, ...nodeArgs, entry, ...args], {
+    const child = spawn(process.execPath, [...nodeArgs, entry, ...args], {
       env: { ...GLIBC, ...env },
       detached: true,
       stdio: ['ignore', log.fd, log.fd, 'ipc'],
