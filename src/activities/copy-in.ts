@@ -3,10 +3,11 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import { type Connection, quoteName, quoteText } from '../connectors/postgres/database.ts';
+import { cutOff } from '../connectors/postgres/liveness.ts';
 import type { CopyChunk } from '../connectors/source.ts';
 import { TransientError } from '../errors.ts';
 
-/** A COPY that takes or gives no byte for this long is given up: the network or the other side hangs. */
+/** A COPY that does not take what it was given for this long is given up: the network or the server hangs. How long the source takes is its own business. */
 const STALL_MS = 60_000;
 
 export interface CopyInput extends Pick<CopyChunk, 'format' | 'dialect' | 'columns'> {
@@ -16,10 +17,16 @@ export interface CopyInput extends Pick<CopyChunk, 'format' | 'dialect' | 'colum
 /**
  * COPY ... FROM STDIN. The source's stream sets the pace.
  *
+ * @param stallMs how long the target may take for a piece
  * @returns rows written
  * @throws whatever the source throws, or the server's refusal of a row (`pg.DatabaseError`)
  */
-export async function copyIn(client: Connection, table: string, { format, dialect, columns, bytes }: CopyInput): Promise<number> {
+export async function copyIn(
+  client: Connection,
+  table: string,
+  { format, dialect, columns, bytes }: CopyInput,
+  stallMs = STALL_MS,
+): Promise<number> {
   const list = columns.map(quoteName).join(', ');
   const options = [`format ${format}`];
   if (dialect) {
@@ -28,30 +35,34 @@ export async function copyIn(client: Connection, table: string, { format, dialec
     options.push(`null ${quoteText(nullText)}`);
   }
   const copy = client.query(copyFrom(`copy ${table} (${list}) from stdin with (${options.join(', ')})`));
-  const stalled = new AbortController();
+  let stalled: TransientError | null = null;
   let timer: NodeJS.Timeout | undefined;
-  const alive = () => {
-    clearTimeout(timer);
+  const given = () => {
     timer = setTimeout(() => {
-      stalled.abort(new TransientError('Stalled', `COPY into ${table} has not moved for ${STALL_MS / 1000} s`, { blameless: true }));
-    }, STALL_MS);
+      stalled = new TransientError('Stalled', `COPY into ${table} has not moved for ${stallMs / 1000} s`, { blameless: true });
+      cutOff(client, stalled.message);
+    }, stallMs);
   };
-  alive();
+  const taken = () => clearTimeout(timer);
   try {
-    await pipeline(Readable.from(watched(bytes, alive), { objectMode: false, highWaterMark: 256 * 1024 }), copy, {
-      signal: stalled.signal,
-    });
+    await pipeline(Readable.from(watched(bytes, given, taken), { objectMode: false, highWaterMark: 256 * 1024 }), copy);
   } catch (error) {
-    throw stalled.signal.aborted ? stalled.signal.reason : error;
+    throw stalled ?? error;
   } finally {
-    clearTimeout(timer);
+    taken();
   }
   return copy.rowCount ?? 0;
 }
 
-async function* watched(bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, alive: () => void): AsyncGenerator<Uint8Array> {
+/** A piece is taken when the next one is asked for. */
+async function* watched(
+  bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  given: () => void,
+  taken: () => void,
+): AsyncGenerator<Uint8Array> {
   for await (const piece of bytes) {
-    alive();
+    given();
     yield piece;
+    taken();
   }
 }

@@ -29,6 +29,11 @@ interface Insides {
 
 const insidesOf = (client: pg.ClientBase): Insides => client as unknown as Insides;
 
+/** Closes a session's connection now, whatever is under way: what waits for it fails. Asking a server that hangs to stop would be waiting for it. */
+export function cutOff(client: pg.ClientBase, reason: string): void {
+  insidesOf(client).connection.stream.destroy(new Error(`Connection terminated: ${reason}`));
+}
+
 export class Liveness {
   readonly #url: string;
   readonly #backends = new WeakMap<pg.ClientBase, Backend>();
@@ -71,7 +76,7 @@ export class Liveness {
       asking = false;
       since = Date.now();
       if (isDead && connection.stream.bytesRead === arrived && !insidesOf(client).readyForQuery) {
-        connection.stream.destroy(new Error('Connection terminated: the server does not know it any more'));
+        cutOff(client, 'the server does not know it any more');
       }
     }, LOOK_MS);
     timer.unref();
