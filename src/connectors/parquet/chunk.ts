@@ -1,7 +1,7 @@
 /** Cuts a partition into chunks: ranges of row numbers, so that a chunk is found again exactly, by any worker. */
 import type { ChunkEnd, PartitionFilter } from '../source.ts';
 import type { Bounds, FileBounds, Position } from './bounds.ts';
-import { queryRows } from './duckdb.ts';
+import { inTurn, queryRows } from './duckdb.ts';
 import { type Columns, columnRef, fileColumns } from './file-info.ts';
 import { filterSql, readParquet } from './sql.ts';
 import type { TypeKind } from './types.ts';
@@ -127,14 +127,16 @@ async function findRows(
   const context = { files: [bounds.path], signal: request.signal };
   // The order of rows is kept (preserve_insertion_order), so that the limit takes the first ones.
   const rowsSql = `SELECT file_row_number AS r, (${width.sql ?? width.fixed})::DOUBLE AS w FROM ${readParquet([bounds.path])} WHERE ${where} LIMIT ${limit}`;
-  const [sum] = await queryRows(context, `SELECT count(*) AS n, max(r) AS last, sum(w) AS bytes FROM (${rowsSql})`);
+  const [sum] = await inTurn(() => queryRows(context, `SELECT count(*) AS n, max(r) AS last, sum(w) AS bytes FROM (${rowsSql})`));
   const rows = Number(sum?.n ?? 0);
   if (rows === 0) return { to: bounds.to, rows: 0, bytes: 0 };
   if (Number(sum?.bytes) <= maxBytes) return { to: rows < limit ? bounds.to : Number(sum?.last) + 1, rows, bytes: Number(sum?.bytes) };
 
   const running = `SELECT r, w, sum(w) OVER (ORDER BY r ROWS UNBOUNDED PRECEDING) AS upto FROM (${rowsSql})`;
   const fits = atLeastOne ? `upto <= ${maxBytes} OR upto = w` : `upto <= ${maxBytes}`;
-  const [cut] = await queryRows(context, `SELECT count(*) AS n, max(r) AS last, max(upto) AS bytes FROM (${running}) WHERE ${fits}`);
+  const [cut] = await inTurn(() =>
+    queryRows(context, `SELECT count(*) AS n, max(r) AS last, max(upto) AS bytes FROM (${running}) WHERE ${fits}`),
+  );
   const fitting = Number(cut?.n ?? 0);
   return fitting === 0 ? { to: from, rows: 0, bytes: 0 } : { to: Number(cut?.last) + 1, rows: fitting, bytes: Number(cut?.bytes) };
 }
