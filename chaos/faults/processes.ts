@@ -110,7 +110,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
   kill({ name: 'etcd leader killed', says: 'SIGKILL', choose: theLeader }),
   sleep({ name: 'etcd leader asleep', says: 'SIGSTOP for 8 s', choose: theLeader, seconds: 8 }),
   kill({ name: 'HAProxy lost', says: 'SIGKILL, away for 5 s', choose: aProxy, awaySeconds: 5 }),
-  sleep({ name: 'HAProxy asleep', says: 'SIGSTOP for 15 s', choose: aProxy, seconds: 15 }),
+  sleep({ name: 'HAProxy asleep', says: 'SIGSTOP for 40 s', choose: aProxy, seconds: 40 }),
   {
     ...{ name: 'etcd lost', says: 'SIGKILL of all three, away for 12 s', isKill: false },
     run: async ({ supervisor }, _random, broken) => {

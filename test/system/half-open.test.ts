@@ -36,6 +36,28 @@ test.concurrent('a session of the pool that went half-open while nobody used it 
   expect(await database.query('select 2 as two')).toEqual([{ two: 2 }]);
 });
 
+test.concurrent('a session whose proxy hangs is given up, and the next one goes another way', async () => {
+  // Given two ways to the server, and a statement on the first, which hangs from now on: nobody is told, nobody answers
+  const direct = new URL(await freshDatabase('hanging_proxy'));
+  const proxy = await FaultyProxy.start({ host: direct.hostname, port: Number(direct.port) });
+  cleanups.push(() => proxy.stop());
+  const { username, password, pathname } = direct;
+  const ways = `127.0.0.1:${proxy.place.port},${direct.host}`;
+  const database = new Database('target', `postgres://${username}:${password}@${ways}${pathname}`, { max: 2 });
+  cleanups.push(() => database.close());
+  await database.query('create table t (id int)');
+  const waiting = database.transaction(async (client) => {
+    const asked = client.query('insert into t values (1)');
+    proxy.silence(true);
+    await asked;
+  });
+
+  await expect(waiting).rejects.toMatchObject({ code: 'DatabaseUnreachable', blameless: true });
+
+  await database.query('insert into t values (2)');
+  expect(await database.query('select count(*)::int as n from t where id = 2')).toEqual([{ n: 1 }]);
+});
+
 test.concurrent('a statement that takes long is waited for', async () => {
   const { database } = await behindProxy();
   expect(await database.query(`select 'done' as it from pg_sleep(25)`)).toEqual([{ it: 'done' }]);

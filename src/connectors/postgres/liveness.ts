@@ -8,6 +8,11 @@ import pg from 'pg';
 const SILENT_MS = 10_000;
 const LOOK_MS = 2_000;
 const CONNECT_MS = 3_000;
+/** So often in a row nobody may answer where the session is, each time for {@link CONNECT_MS}; then it is given up: a proxy, or the way to it, hangs. */
+const MOST_SILENCES = 3;
+
+/** Timers may be early by a moment. */
+const TIMER_MS = 50;
 
 /** Which server process a session is. */
 interface Backend {
@@ -62,25 +67,39 @@ export class Liveness {
     let arrived = -1;
     let since = Date.now();
     let asking = false;
+    let silences = 0;
     const timer = setInterval(async () => {
       const { readyForQuery, connection } = insidesOf(client);
       const { bytesRead } = connection.stream;
       if (readyForQuery || bytesRead !== arrived) {
         arrived = bytesRead;
         since = Date.now();
+        silences = 0;
         return;
       }
       if (asking || Date.now() - since < SILENT_MS) return;
       asking = true;
-      const isDead = await this.#isDead(backend).catch(() => false); // who cannot ask does not know
+      const answer = await this.#ask(backend);
       asking = false;
-      since = Date.now();
-      if (isDead && connection.stream.bytesRead === arrived && !insidesOf(client).readyForQuery) {
-        cutOff(client, 'the server does not know it any more');
-      }
+      silences = answer === 'silence' ? silences + 1 : 0;
+      // Where nobody answers it is asked again soon.
+      if (answer !== 'silence') since = Date.now();
+      if (connection.stream.bytesRead !== arrived || insidesOf(client).readyForQuery) return;
+      if (answer === 'gone') cutOff(client, 'the server does not know it any more');
+      if (silences >= MOST_SILENCES) cutOff(client, 'nobody answers there any more');
     }, LOOK_MS);
     timer.unref();
     return () => clearInterval(timer);
+  }
+
+  async #ask(backend: Backend): Promise<'gone' | 'silence' | 'alive or unknown'> {
+    const began = Date.now();
+    try {
+      return (await this.#isDead(backend)) ? 'gone' : 'alive or unknown';
+    } catch {
+      // Who is refused (too many connections, say) has been heard, and knows nothing.
+      return Date.now() - began >= CONNECT_MS - TIMER_MS ? 'silence' : 'alive or unknown';
+    }
   }
 
   async #isDead({ pid, address, serverStarted }: Backend): Promise<boolean> {
