@@ -18,8 +18,8 @@ export interface InstantParts {
   readonly second: number;
   /** Digits after the decimal point of the seconds, as written. */
   readonly fraction: string;
-  /** Minutes east of UTC; null where the text has no zone. */
-  readonly offsetMinutes: number | null;
+  /** Seconds east of UTC; null where the text has no zone. */
+  readonly offsetSeconds: number | null;
   readonly hasTime: boolean;
 }
 
@@ -29,9 +29,10 @@ const INSTANT = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,
 export function readInstant(text: string): InstantParts | null {
   const found = INSTANT.exec(text);
   if (!found) return null;
-  const [, year, month, day, hour, minute, second, fraction, utc, sign, zoneHours, zoneMinutes] = found;
-  let offsetMinutes: number | null = utc ? 0 : null;
-  if (sign) offsetMinutes = (sign === '-' ? -1 : 1) * (Number(zoneHours) * 60 + Number(zoneMinutes ?? 0));
+  const [, year, month, day, hour, minute, second, fraction, utc, sign, zoneHours, zoneMinutes, zoneSeconds] = found;
+  let offsetSeconds: number | null = utc ? 0 : null;
+  // Zones of the 19th century have seconds.
+  if (sign) offsetSeconds = (sign === '-' ? -1 : 1) * ((Number(zoneHours) * 60 + Number(zoneMinutes ?? 0)) * 60 + Number(zoneSeconds ?? 0));
   return {
     year: Number(year),
     month: Number(month),
@@ -40,7 +41,7 @@ export function readInstant(text: string): InstantParts | null {
     minute: Number(minute ?? 0),
     second: Number(second ?? 0),
     fraction: fraction ?? '',
-    offsetMinutes,
+    offsetSeconds,
     hasTime: hour !== undefined,
   };
 }
@@ -74,7 +75,7 @@ export function instantExists(parts: InstantParts): boolean {
     parts.hour < 24 &&
     parts.minute < 60 &&
     parts.second < 60 &&
-    Math.abs(parts.offsetMinutes ?? 0) < 16 * 60
+    Math.abs(parts.offsetSeconds ?? 0) < 16 * 3600
   );
 }
 
@@ -83,7 +84,7 @@ export function toMilliseconds(parts: InstantParts): number {
   const date = new Date(0);
   date.setUTCFullYear(parts.year, parts.month - 1, parts.day);
   date.setUTCHours(parts.hour, parts.minute, parts.second, Number(parts.fraction.slice(0, 3).padEnd(3, '0')));
-  return date.getTime() - (parts.offsetMinutes ?? 0) * 60_000;
+  return date.getTime() - (parts.offsetSeconds ?? 0) * 1000;
 }
 
 /** The text is `YYYY-MM-DD`, of a day that exists. */

@@ -1,4 +1,6 @@
 /** The statements that move the rows of a unit from staging into the target, inside the transaction that commits it. */
+import { PermanentError } from '../../errors.ts';
+import { readSqlType } from '../../validation/sql-type.ts';
 import type { PartitionFilter } from '../source.ts';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
@@ -182,6 +184,7 @@ const TEXTUAL = /^(text|character varying(\(\d+\))?)$/;
 async function replace(client: Connection, request: LoadRequest): Promise<LoadResult> {
   const { target, columns, from, rows } = request;
   const scope = target.scope === 'table' ? 'true' : anyOf(request.replaces, columns);
+  if (scope !== 'true') await requireWithin(client, request, scope);
   const there = `${quoteTable(target.table)} as r where ${scope}`;
   const counted = await client.query<{ rows: string }>(`select count(*) as rows from ${there}`);
   const old = Number(counted.rows[0]?.rows ?? 0);
@@ -197,6 +200,30 @@ async function replace(client: Connection, request: LoadRequest): Promise<LoadRe
   return { rowsLoaded: inserted.rowsLoaded, rowsChanged: inserted.rowsChanged + old };
 }
 
+/**
+ * What is inserted must be what the next run of the same partitions would delete; else rows are left behind, or there twice.
+ *
+ * @throws PermanentError `OutsidePartition`
+ */
+async function requireWithin(client: Connection, { target, columns, from, replaces }: LoadRequest, scope: string): Promise<void> {
+  const by = [...new Set(replaces.flatMap((filter) => ('column' in filter ? [filter.column] : [])))].filter((name) =>
+    columns.some((column) => column.name === name),
+  );
+  const shown = by.length === 0 ? `''` : `concat_ws(', ', ${by.map((name) => `coalesce(${quoteName(name)}::text, 'null')`).join(', ')})`;
+  const { rows } = await client.query<{ rows: string; example: string }>(
+    `select count(*) as rows, min(${shown}) as example from ${from} where (${scope}) is not true`,
+  );
+  const outside = Number(rows[0]?.rows ?? 0);
+  if (outside === 0) return;
+  const place = by.map((name) => `"${name}"`).join(', ');
+  throw new PermanentError(
+    'OutsidePartition',
+    `table "${target.table}": ${outside} rows lie outside of the partitions that they were read in, as one whose ${place} is stored as ${rows[0]?.example}. ` +
+      `With scope: 'partition' they would be left behind, or be there twice, after the next run. A transform must leave ${place} as it is; text with a time zone ` +
+      `needs a column with one (timestamptz), or z.date() in the row schema. Or replace the whole table (scope: 'table'). Nothing was changed.`,
+  );
+}
+
 interface Range {
   readonly column: string;
   readonly from: string | null;
@@ -206,7 +233,8 @@ interface Range {
 /** A condition that holds for the rows of these partitions; ranges that touch become one. */
 export function anyOf(filters: readonly PartitionFilter[], columns: readonly LoadColumn[]): string {
   const conditions: string[] = [];
-  const typeOf = (name: string) => columns.find((column) => column.name === name)?.sqlType ?? 'text';
+  // Without its length, which would cut a value that is longer, and so name another partition.
+  const typeOf = (name: string) => withoutLength(columns.find((column) => column.name === name)?.sqlType ?? 'text');
   const literal = (value: string, column: string) => `${quoteValue(value)}::${typeOf(column)}`;
 
   const ranges = filters.filter((filter) => filter.kind === 'between');
@@ -238,6 +266,12 @@ export function anyOf(filters: readonly PartitionFilter[], columns: readonly Loa
   }
   if (filters.some((filter) => filter.kind === 'all')) return 'true';
   return conditions.length > 0 ? conditions.join(' or ') : 'false';
+}
+
+function withoutLength(sqlType: string): string {
+  const { base, modifiers } = readSqlType(sqlType);
+  // `character` alone is character(1), and bpchar has no length.
+  return modifiers.length === 0 || base === 'numeric' ? sqlType : base === 'character' ? 'bpchar' : base;
 }
 
 function quoteValue(value: string): string {
