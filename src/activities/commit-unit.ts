@@ -62,7 +62,10 @@ export function createCommitUnit(dependencies: Dependencies) {
             },
             place,
           );
-      if (loaded.rowsLoaded !== rows) throw new Undo({ status: 'incomplete', missing: 1 });
+      if (loaded.rowsLoaded !== rows) {
+        if ((await countRows(client, table, id)) === rows) throw droppedRows(pipeline.target.table, rows, loaded.rowsLoaded);
+        throw new Undo({ status: 'incomplete', missing: 1 });
+      }
       await recordCommit(client, { runKey: run.key, unit }, id, { ...loaded, ...(digest === undefined ? {} : { digest }) });
       await faultPoint('load:before-commit', client);
       return { status: 'committed', ...loaded };
@@ -84,7 +87,10 @@ export function createCommitUnit(dependencies: Dependencies) {
             if (error instanceof PermanentError && error.code === 'DataRefused') {
               const transform = unitName('transform', id);
               if (plan.targetRefusesTwins && sqlState(error.cause) === UNIQUE_VIOLATION) {
-                await database.transaction((client) => lookForTwins(client, run.key, transform));
+                await database.transaction(async (client) => {
+                  await holdFence(client, fence);
+                  await lookForTwins(client, run.key, id, transform);
+                });
                 return { status: 'incomplete', missing: 1 };
               }
               await markRefused(database, run.key, transform);
@@ -94,6 +100,15 @@ export function createCommitUnit(dependencies: Dependencies) {
         }),
     );
   });
+}
+
+/** All were staged and given to the table, which did not take all of them. */
+function droppedRows(table: string, given: number, taken: number): PermanentError {
+  return new PermanentError(
+    'RowsDropped',
+    `table "${table}" took ${taken} of ${given} rows without an error: a trigger or a rule of the table drops the others. ` +
+      'Leave them out in the pipeline (a query, a row function or a SQL transform), or load into a table without it. Nothing was changed.',
+  );
 }
 
 /** Ends the transaction without changing anything, with an answer. */

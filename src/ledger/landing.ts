@@ -1,7 +1,8 @@
 /** The tables in which the rows of a run wait for its commit: made by the plan, and others when what was planned cannot be. */
 import type { Connection } from '../connectors/postgres/database.ts';
+import { FOUND_IN_STAGING } from './quarantine.ts';
 import type { RunPlan } from './run-plan.ts';
-import { besideTable, createStaging, tablesOf } from './staging.ts';
+import { besideTable, createStaging, forgetStaged, tablesOf } from './staging.ts';
 
 export interface LandingOptions {
   /** The pipeline has a SQL transform. */
@@ -26,8 +27,20 @@ export async function landInStaging(client: Connection, runKey: string, plan: Ru
   await createStagingOf(client, runKey, { ...plan, beside: null, unmarked: false }, options);
 }
 
-/** The target refused a row for its key: from here on a unit's rows are looked through for twins before they are loaded, this one's again. */
-export async function lookForTwins(client: Connection, runKey: string, transformUnit: string): Promise<void> {
+/**
+ * The target refused a row for its key: from here on a unit's rows are looked through for twins before they are loaded, this one's again. Where
+ * rows were taken out of staging before, it does not hold any more what the records of its chunks say, and is extracted again.
+ *
+ * @param partition null for the whole run
+ */
+export async function lookForTwins(client: Connection, runKey: string, partition: number | null, transformUnit: string): Promise<void> {
   await client.query(`update sluice.runs set plan = plan - 'targetRefusesTwins' where run_key = $1`, [runKey]);
   await client.query('delete from sluice.transforms where run_key = $1 and unit = $2', [runKey, transformUnit]);
+  const takenOut = await client.query(
+    'select 1 from sluice.quarantine where run_key = $1 and ($2::int is null or partition = $2) and chunk = $3 limit 1',
+    [runKey, partition, FOUND_IN_STAGING],
+  );
+  if (takenOut.rowCount === 0) return;
+  await forgetStaged(client, runKey, partition === null ? null : [partition]);
+  await client.query('delete from sluice.chunks where run_key = $1 and ($2::int is null or partition = $2)', [runKey, partition]);
 }

@@ -53,10 +53,22 @@ export async function nextWindow(database: Database, request: WindowRequest): Pr
     );
   }
   // A new snapshot: it sees all that the transactions have done whose end was waited for.
-  const high = await reading(database, { signal, lock: relation.lock, watch }, (transaction) =>
-    lastRow(transaction, relation, request, below, where),
-  );
+  const high = await reading(database, { signal, lock: relation.lock, watch }, async (transaction) => {
+    if (!column.notNull) await refuseNulls(transaction, relation, cursor, where);
+    return await lastRow(transaction, relation, request, below, where);
+  });
   return { cursor, key, low, high };
+}
+
+/** A row whose cursor is null is after nothing and before nothing: no run would ever read it, and nobody would be told. */
+async function refuseNulls(transaction: ReadTransaction, relation: Relation, cursor: string, where: string): Promise<void> {
+  const found = await transaction.query(`select 1 from ${relation.from} where ${quoteName(cursor)} is null limit 1`);
+  if (found.length === 0) return;
+  throw new PermanentError(
+    'NullInCursor',
+    `${where}: ${relation.label} has rows whose cursor "${cursor}" is null; no incremental run would ever read them. Fill the column, or read a ` +
+      `query that gives them a value: coalesce(${cursor}, ...), or that leaves them out: where ${cursor} is not null.`,
+  );
 }
 
 /** (cursor, key...) of the last row below the horizon; null where there is none after `low`. */

@@ -24,6 +24,14 @@ export const OLDEST_SERVER = { target: 15, source: 14 } as const;
 /** How text is read and written, whatever the role's own settings are. */
 const SETTINGS = `set local timezone = 'UTC'; set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local bytea_output = 'hex'`;
 
+/**
+ * What a role or a database may have set for other programs: a commit, an index or a chunk takes as long as it takes, and while files are read
+ * the other side's transaction is idle. What hangs is noticed by other means.
+ */
+export const NO_TIMEOUTS = 'set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0';
+/** The same from PostgreSQL 17 on. It is a query, which takes the transaction's snapshot. */
+export const NO_TRANSACTION_TIMEOUT = `select set_config('transaction_timeout', '0', true) where current_setting('transaction_timeout', true) is not null`;
+
 export class Database {
   /** `source postgres://host:port/db`, without user and password. */
   readonly label: string;
@@ -93,7 +101,9 @@ export class Database {
     try {
       const mode = `isolation level ${options.isolation ?? 'read committed'}${options.readOnly ? ', read only' : ''}`;
       const guard = options.readOnly || options.unguarded ? '' : this.#guard;
-      await client.query(`begin ${mode}; set local lock_timeout = ${options.lockTimeoutMs ?? 10_000}; ${SETTINGS}; ${guard}`);
+      await client.query(
+        `begin ${mode}; set local lock_timeout = ${options.lockTimeoutMs ?? 10_000}; ${NO_TIMEOUTS}; ${NO_TRANSACTION_TIMEOUT}; ${SETTINGS}; ${guard}`,
+      );
       let result: T;
       try {
         result = await work(client);

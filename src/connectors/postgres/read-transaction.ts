@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
 import { joined } from '../../validation/joined.ts';
-import { type Connection, type Database, quoteTable } from './database.ts';
+import { type Connection, type Database, NO_TIMEOUTS, NO_TRANSACTION_TIMEOUT, quoteTable } from './database.ts';
 import { classifyPostgres } from './errors.ts';
 import type { SourceWatch } from './source-watch.ts';
 
@@ -61,7 +61,7 @@ export class ReadTransaction {
     const lock = options.lock === null ? '' : `lock table ${quoteTable(options.lock)} in access share mode; `;
     await transaction.#asking(() =>
       client.query(
-        `begin isolation level repeatable read, read only; set local lock_timeout = 10000; ${TEXT_FORMATS}; ${lock}${NOTICE_ABANDONED}`,
+        `begin isolation level repeatable read, read only; set local lock_timeout = 10000; ${NO_TIMEOUTS}; ${TEXT_FORMATS}; ${lock}${NOTICE_ABANDONED}; ${NO_TRANSACTION_TIMEOUT}`,
       ),
     );
     return transaction;
