@@ -9,9 +9,11 @@ import { readDigest } from '../connectors/postgres/digest.ts';
 import { sqlState, UNIQUE_VIOLATION } from '../connectors/postgres/errors.ts';
 import { loadRows, lockTarget } from '../connectors/postgres/load.ts';
 import { swapIn } from '../connectors/postgres/swap.ts';
-import type { PartitionFilter } from '../connectors/source.ts';
+import type { PartitionFilter, Source } from '../connectors/source.ts';
+import type { Json } from '../contracts/run.ts';
 import type { CommitResult, UnitInput } from '../contracts/stages.ts';
-import { PermanentError } from '../errors.ts';
+import { PermanentError, TransientError } from '../errors.ts';
+import { readEnds } from '../ledger/chunks.ts';
 import { claimCommit, moveWatermark, recordCommit } from '../ledger/commits.ts';
 import { countRows, markRefused, readTransform } from '../ledger/completeness.ts';
 import { holdFence, unitName } from '../ledger/fence.ts';
@@ -75,6 +77,7 @@ export function createCommitUnit(dependencies: Dependencies) {
       async () =>
         await attempt(database, run.key, unit, dependencies.options.identity, async ({ fence, reachedBoth }) => {
           await reachedBoth();
+          await requireUnrewound(dependencies.source(pipeline.source), await readEnds(database, run.key, id));
           try {
             const result = await database.transaction(async (client) => {
               await holdFence(client, fence);
@@ -99,6 +102,13 @@ export function createCommitUnit(dependencies: Dependencies) {
           }
         }),
     );
+  });
+}
+
+/** A source that does not answer says nothing of what it was: its rows are here, and are not held up. */
+async function requireUnrewound(source: Source, ends: readonly Json[]): Promise<void> {
+  await source.stillHas?.(ends).catch((error: unknown) => {
+    if (!(error instanceof TransientError)) throw error;
   });
 }
 

@@ -1,6 +1,7 @@
 /** What the source says of the rows of a unit, for the checks that compare with it. */
 import type { SourceTotals } from '../connectors/source.ts';
 import { PermanentError } from '../errors.ts';
+import { readEnds } from '../ledger/chunks.ts';
 import { readPlannedPartitions } from '../ledger/run-plan.ts';
 import type { Check } from '../pipeline/checks.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -24,6 +25,7 @@ export async function askSource(
   if (!source.totals) throw new PermanentError('InvalidDefinition', `A ${source.kind} source cannot count its rows.`);
   return await source.totals({
     partitions: await readPlannedPartitions(database, runKey, partition),
+    ends: await readEnds(database, runKey, partition),
     columns: summedColumns(checks),
     window: plan.window,
     signal: new AbortController().signal,

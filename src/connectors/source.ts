@@ -190,6 +190,8 @@ export interface CopyRequest extends Omit<ChunkRequest, 'columns'>, TransferRequ
 
 export interface TotalsRequest {
   readonly partitions: readonly PlannedPartition[];
+  /** Where their last chunks ended: what is asked must have got as far. */
+  readonly ends: readonly Json[];
   /** Columns to add up, of types that add up exactly: integers, numeric. */
   readonly columns: readonly string[];
   readonly window: CursorWindow | null;
@@ -227,6 +229,12 @@ export interface Source {
    * @throws PermanentError `SourceChanged`
    */
   verify(partition: PlannedPartition, signal: AbortSignal): Promise<void>;
+  /**
+   * Checks that the source still has what was read, given where the last chunks of partitions ended: a server may have been replaced by one that
+   * had not got all of it. May be called any number of times.
+   * @throws PermanentError `SourceRewound`; TransientError where the source cannot say
+   */
+  stillHas?(ends: readonly Json[]): Promise<void>;
   /** The next chunk row by row. Every source can do this. */
   readRecords(request: ChunkRequest & { readonly schema?: readonly ColumnType[] }): Promise<RecordChunk>;
   /** The next chunk as bytes for COPY; only for transfers other than `records`. Checks of `schema` are applied on the way. */

@@ -52,6 +52,15 @@ export async function readPartitionState(database: Database, runKey: string, par
   };
 }
 
+/** Where the last chunk of each partition ended, of the run or of one partition. */
+export async function readEnds(database: Pick<Database, 'query'>, runKey: string, partition: number | null): Promise<Json[]> {
+  const rows = await database.query<{ position: Json }>(
+    'select position from sluice.chunks where run_key = $1 and ($2::int is null or partition = $2) and last and position is not null',
+    [runKey, partition],
+  );
+  return rows.map(({ position }) => position);
+}
+
 /**
  * Records a chunk; a repeat is refused by the primary key. Call it last in the chunk's transaction: the fence, held since its
  * beginning, keeps every twin out.

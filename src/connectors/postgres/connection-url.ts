@@ -62,7 +62,8 @@ function readServers(authority: string, options: URLSearchParams): ServerAddress
   return hosts.map((host, nth) => {
     const port = Number(ports[ports.length === 1 ? 0 : nth] || DEFAULT_PORT);
     if (!Number.isInteger(port) || port < 1 || port > 65_535) invalid();
-    return { host: host || 'localhost', port };
+    // Within a URL an IPv6 address stands in brackets.
+    return { host: host.includes(':') && !host.startsWith('[') ? `[${host}]` : host || 'localhost', port };
   });
 }
 

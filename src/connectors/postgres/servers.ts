@@ -57,8 +57,8 @@ export class Servers {
             this.#last = nth;
             return client;
           }
-          // Behind a proxy the next session may lead to another server.
-          client.release(this.#url.implied ?? false);
+          // As libpq does: behind a proxy the next session may lead to another server, and this one never will.
+          client.release(true);
           refused.push(`${server.name} is ${isnt}`);
         } catch (error) {
           // What is permanent is not hidden by another server that is down.

@@ -125,6 +125,12 @@ class PostgresSource implements Source {
     if (!found?.there) await this.#relation(signal);
   }
 
+  async stillHas(ends: readonly Json[]): Promise<void> {
+    const watch = new SourceWatch(null, ...ends.map((end) => readPosition(end).seen));
+    const client = await this.#database.connect((session) => watch.unfit(session));
+    client.release();
+  }
+
   async readCopy(request: CopyRequest): Promise<CopyChunk> {
     return copyChunk(this.#opening, request);
   }

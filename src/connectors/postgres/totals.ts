@@ -3,13 +3,16 @@ import type { SourceTotals, TotalsRequest } from '../source.ts';
 import type { Opening } from './chunk-copy.ts';
 import { all, windowCondition } from './conditions.ts';
 import { quoteName } from './database.ts';
+import { readPosition } from './key-ranges.ts';
 import { anyOf } from './load.ts';
 import { reading } from './read-transaction.ts';
 import { columnOf, readRelation, requireReadable } from './relation.ts';
+import { SourceWatch } from './source-watch.ts';
 
-export async function sourceTotals(opening: Opening, { partitions, columns, window, signal }: TotalsRequest): Promise<SourceTotals> {
+export async function sourceTotals(opening: Opening, { partitions, ends, columns, window, signal }: TotalsRequest): Promise<SourceTotals> {
   const { database, config } = opening;
-  return await reading(database, { signal, lock: await opening.lock() }, async (transaction) => {
+  const watch = new SourceWatch(config.maxLag ?? null, ...ends.map((end) => readPosition(end).seen));
+  return await reading(database, { signal, lock: await opening.lock(), watch }, async (transaction) => {
     const relation = await readRelation(transaction, database, config);
     const filters = partitions.map(({ filter }) => filter);
     const compared = filters.flatMap((filter) => ('column' in filter ? [columnOf(relation, filter.column, database.label)] : []));

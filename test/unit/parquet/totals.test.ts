@@ -9,14 +9,16 @@ test('rows are counted and columns added up over the partitions asked for, exact
     ];
     const source = sourceOf(files);
     const partitions = (await planOf(source, { by: 'value', column: 'part' })).slice(1);
-    const total = await source.totals?.({ partitions, columns: ['big', 'amount'], window: null, signal });
+    const total = await source.totals?.({ partitions, columns: ['big', 'amount'], ends: [], window: null, signal });
     const ids = [...Array(1000).keys()].filter((i) => i % 3 !== 0);
     const more = [1, 2, 4, 5];
     const sum = [...ids, ...more].reduce((sum, i) => sum + 9007199254740993n + BigInt(i), 0n);
     expect(total).toEqual({ rows: ids.length + 4, sums: [sum.toString(), expect.stringMatching(/^41\d{3}\.\d{3}$/)] });
-    expect(await source.totals?.({ partitions: [], columns: ['big'], window: null, signal })).toEqual({ rows: 0, sums: [null] });
+    expect(await source.totals?.({ partitions: [], columns: ['big'], ends: [], window: null, signal })).toEqual({ rows: 0, sums: [null] });
     await write('a.parquet', 'SELECT 1 AS part');
-    await expect(source.totals?.({ partitions, columns: [], window: null, signal })).rejects.toMatchObject({ code: 'SourceChanged' });
+    await expect(source.totals?.({ partitions, columns: [], ends: [], window: null, signal })).rejects.toMatchObject({
+      code: 'SourceChanged',
+    });
   });
 });
 

@@ -25,6 +25,13 @@ describe('a connection URL', () => {
       'postgres://[::1]:5433,[::2]:5432/db',
       ['postgres://[::1]:5433/db', 'postgres://[::2]:5432/db'],
     ],
+    [
+      'postgres:///db?host=::1,a',
+      ['[::1]:5432', 'a:5432'],
+      'any',
+      'postgres://[::1]:5432,a:5432/db',
+      ['postgres://[::1]:5432/db', 'postgres://a:5432/db'],
+    ],
   ])('%s', (url, servers, attributes, label, urls) => {
     const parsed = parseConnectionUrl(url);
     expect(parsed.servers.map(({ host, port }) => `${host}:${port}`)).toEqual(servers);
