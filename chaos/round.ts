@@ -53,8 +53,8 @@ export async function round(context: RoundContext, arena: Arena, fault: Fault): 
     await untilChunks(watch, random.between(4, 30));
     const deadline = Date.now() + END_MS;
     [broken, ended] = await Promise.all([
-      fault.run(scene, random, () => {
-        if (watch.broke() === 0) context.say('nothing was in hand when it broke');
+      fault.run(scene, random, (worker) => {
+        if (watch.broke(worker) === 0) context.say('nothing was in hand when it broke');
       }),
       Promise.all(started.map((run) => runs.ended(run, deadline))),
     ]);
@@ -91,8 +91,8 @@ export async function storm(context: RoundContext, arena: Arena, faults: readonl
       const fault = random.pick(faults);
       const began = performance.now();
       const copiedAgain = watch.rowsCopiedAgain;
-      const { what } = await fault.run(scene, random, () => watch.broke());
-      await untilMoved(watch, runs, started);
+      const { what } = await fault.run(scene, random, (worker) => watch.broke(worker));
+      if (!(await untilMoved(watch, runs, started))) problems.push(`${fault.name} (${what}): a partition stood still for a minute`);
       const { recoverSeconds } = watch;
       const seconds = (performance.now() - began) / 1000;
       trials.push({ fault: fault.name, what, recoverSeconds, rowsCopiedAgain: watch.rowsCopiedAgain - copiedAgain, seconds });
@@ -143,9 +143,14 @@ async function untilInHand(watch: Watch, runs: Runs, started: readonly ChaosRun[
   return await anyOpen(runs, started);
 }
 
-async function untilMoved(watch: Watch, runs: Runs, started: readonly ChaosRun[]): Promise<void> {
+/** False where something that was in hand did not move for a minute. */
+async function untilMoved(watch: Watch, runs: Runs, started: readonly ChaosRun[]): Promise<boolean> {
   const deadline = Date.now() + BEGIN_MS;
-  while (!watch.hasMoved && Date.now() < deadline && (await anyOpen(runs, started))) await delay(200);
+  while (!watch.hasMoved && (await anyOpen(runs, started))) {
+    if (Date.now() > deadline) return false;
+    await delay(200);
+  }
+  return true;
 }
 
 async function anyOpen(runs: Runs, started: readonly ChaosRun[]): Promise<boolean> {

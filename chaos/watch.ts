@@ -9,12 +9,28 @@ interface Moving {
   chunk: number;
   rows: number;
   last: boolean;
+  /** The worker that has it, and the how manieth attempt that is. */
+  holder: string | null;
+  epoch: number;
+}
+
+interface Waiting {
+  readonly since: number;
+  /** It has gone on when another attempt has it; null: when another chunk is recorded. */
+  readonly epoch: number | null;
+  waitedMs: number | null;
 }
 
 /** What is recorded of each partition that is not committed, and which runs there are. */
 const LOOK = `
-  select c.run_key as run, c.partition, max(c.chunk)::int as chunk, sum(c.rows_read)::float8 as rows, bool_or(c.last) as last
-  from sluice.chunks c group by 1, 2`;
+  select c.run_key as run, c.partition, max(c.chunk)::int as chunk, sum(c.rows_read)::float8 as rows, bool_or(c.last) as last,
+         max(f.holder) as holder, coalesce(max(f.epoch), 0)::int as epoch
+  from sluice.chunks c left join sluice.fences f on f.run_key = c.run_key and f.unit = 'copy:' || c.partition group by 1, 2`;
+
+interface Look extends Moving {
+  readonly run: string;
+  readonly partition: number;
+}
 
 export class Watch {
   readonly #database: Database;
@@ -22,7 +38,7 @@ export class Watch {
   #stopped = false;
   #looking: Promise<void>;
   /** Partitions that were in hand when something broke, until their next chunk. */
-  #waiting = new Map<string, { readonly since: number; waitedMs: number | null }>();
+  #waiting = new Map<string, Waiting>();
   /** Rows of recorded chunks that a crash of the database took away, so that they were copied again. */
   rowsCopiedAgain = 0;
 
@@ -41,10 +57,17 @@ export class Watch {
     return [...this.#partitions.values()].filter(({ last }) => !last).length;
   }
 
-  /** Something breaks now. @returns how many partitions are in hand */
-  broke(): number {
+  /**
+   * Something breaks now.
+   * @param worker whose partitions stand still, until another attempt begins; left out: all of them may, until each has another chunk
+   * @returns how many partitions that are
+   */
+  broke(worker?: string): number {
     const now = Date.now();
-    this.#waiting = new Map([...this.#partitions].filter(([, { last }]) => !last).map(([name]) => [name, { since: now, waitedMs: null }]));
+    const inHand = [...this.#partitions].filter(([, { last, holder }]) => !last && (worker === undefined || holder === worker));
+    this.#waiting = new Map(
+      inHand.map(([name, { epoch }]) => [name, { since: now, epoch: worker === undefined ? null : epoch, waitedMs: null }]),
+    );
     return this.#waiting.size;
   }
 
@@ -66,27 +89,26 @@ export class Watch {
 
   async #look(): Promise<void> {
     while (!this.#stopped) {
-      const rows = await this.#database
-        .query<{ run: string; partition: number; chunk: number; rows: number; last: boolean }>(LOOK)
-        .catch(() => null);
+      const rows = await this.#database.query<Look>(LOOK).catch(() => null);
       if (rows) this.#seen(rows);
       await delay(LOOK_MS);
     }
   }
 
-  #seen(rows: readonly { run: string; partition: number; chunk: number; rows: number; last: boolean }[]): void {
+  #seen(rows: readonly Look[]): void {
     const now = Date.now();
     const seen = new Set<string>();
     const runs = new Set(rows.map(({ run }) => run));
-    for (const { run, partition, chunk, rows: count, last } of rows) {
+    for (const { run, partition, chunk, rows: count, last, holder, epoch } of rows) {
       const name = `${run} ${partition}`;
       seen.add(name);
       const before = this.#partitions.get(name);
-      if (before && before.chunk === chunk && before.rows === count) continue;
+      this.#partitions.set(name, { chunk, rows: count, last, holder, epoch });
+      const moved = !before || before.chunk !== chunk || before.rows !== count;
       if (before && before.rows > count) this.rowsCopiedAgain += before.rows;
-      this.#partitions.set(name, { chunk, rows: count, last });
       const waiting = this.#waiting.get(name);
-      if (waiting && waiting.waitedMs === null) waiting.waitedMs = now - waiting.since;
+      if (!waiting || waiting.waitedMs !== null) continue;
+      if (waiting.epoch === null ? moved : last || epoch > waiting.epoch) waiting.waitedMs = now - waiting.since;
     }
     for (const [name, before] of this.#partitions) {
       if (seen.has(name)) continue;

@@ -12,9 +12,9 @@ export interface Fault {
   readonly isKill: boolean;
   /**
    * Breaks it, and mends what does not mend itself. Resolves when it is mended.
-   * @param broken called at the moment when it breaks
+   * @param broken called at the moment when it breaks; with the worker, as the ledger names it, where only its partitions stand still
    */
-  run(scene: Scene, random: Random, broken: () => void): Promise<Broken>;
+  run(scene: Scene, random: Random, broken: (worker?: string) => void): Promise<Broken>;
 }
 
 export interface Broken {

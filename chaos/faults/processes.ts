@@ -1,4 +1,5 @@
 /** Processes that are killed, and processes that stand still. */
+import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Which } from '../../src/cluster/postmaster.ts';
 import { type ProcessIdentity, signalProcess } from '../../src/local/process-identity.ts';
@@ -41,8 +42,9 @@ function kill({ choose, which = 'all', awaySeconds, ...about }: Kill): Fault {
       const { supervisor } = scene;
       const part = await choose(scene, (names) => random.pick(names));
       if (awaySeconds !== undefined) supervisor.hold(part);
+      const worker = await nameInLedger(scene, part);
       await supervisor.signal(part, 'SIGKILL', which);
-      broken();
+      broken(worker);
       if (awaySeconds !== undefined) {
         await delay(awaySeconds * 1000);
         await supervisor.release(part);
@@ -50,6 +52,13 @@ function kill({ choose, which = 'all', awaySeconds, ...about }: Kill): Fault {
       return { what: part };
     },
   };
+}
+
+/** As a worker calls itself; undefined for other parts. */
+async function nameInLedger({ supervisor }: Scene, part: string): Promise<string | undefined> {
+  if (!part.startsWith('worker')) return undefined;
+  const [main] = await supervisor.processes(part, 'main');
+  return main && `${main.pid}@${hostname()}`;
 }
 
 interface Sleep extends Omit<Kill, 'awaySeconds' | 'which'> {
@@ -65,8 +74,9 @@ function sleep({ name, says, choose, seconds, postgres = false }: Sleep): Fault 
       const part = await choose(scene, (names) => random.pick(names));
       const roots = await scene.supervisor.processes(part, postgres ? 'postgres' : 'main');
       const all: ProcessIdentity[] = postgres ? roots.flatMap((root) => [root, ...childrenOf(root)]) : roots;
+      const worker = await nameInLedger(scene, part);
       for (const process of all) signalProcess(process, 'SIGSTOP');
-      broken();
+      broken(worker);
       await delay(seconds * 1000);
       for (const process of all) signalProcess(process, 'SIGCONT');
       return { what: part };
