@@ -1,9 +1,9 @@
 /** Rows in staging that the target would refuse: null where it may not be, or a key that another row of the unit has. */
 import type { Connection } from '../connectors/postgres/database.ts';
 import { quoteName, quoteText } from '../connectors/postgres/database.ts';
-import type { RejectedRow, Source } from '../connectors/source.ts';
+import type { Source } from '../connectors/source.ts';
 import type { RunRef } from '../contracts/run.ts';
-import { FOUND_IN_STAGING, forgetQuarantineFoundInStaging, quarantineRows } from '../ledger/quarantine.ts';
+import { FOUND_IN_STAGING, forgetQuarantineFoundInStaging } from '../ledger/quarantine.ts';
 import { type RunPlan, readPartitionOn } from '../ledger/run-plan.ts';
 import { columnList, ofUnit, PARTITION_COLUMN } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
@@ -23,7 +23,7 @@ export interface UnfitRowsRequest {
   readonly quarantine?: boolean;
 }
 
-/** Above this many rows the quarantine keeps them as JSON instead of reading the source again. */
+/** Up to this many rows the quarantine has as the source gave them; of more it keeps what staging shows, as JSON, instead of reading the source again. */
 const READ_AGAIN_AT_MOST = 10_000;
 
 /**
@@ -35,17 +35,14 @@ export async function moveUnfitRows(client: Connection, request: UnfitRowsReques
   const { pipeline, plan, table, partition, run, quarantine = true } = request;
   const only = ofUnit(partition);
   if (quarantine) await forgetQuarantineFoundInStaging(client, run.key, partition);
+  let moved = 0;
 
-  const found: FoundRow[] = [];
   const required = plan.loaded.filter((column) => column.notNull && !column.neverNull).map((column) => column.name);
   if (required.length > 0) {
     const isNull = required.map((name) => `s.${quoteName(name)} is null`);
-    const firstNull = required.map((name, nth) => `when ${isNull[nth]} then ${quoteText(name)}`);
-    const deleted = await client.query<FoundRow>(
-      `delete from ${table} as s where ${only} and (${isNull.join(' or ')})
-       returning ${foundColumns(plan)}, case ${firstNull.join(' ')} end as "column"`,
-    );
-    found.push(...deleted.rows.map((row) => ({ ...row, reason: 'null is not allowed' })));
+    const firstNull = `case ${required.map((name, nth) => `when ${isNull[nth]} then ${quoteText(name)}`).join(' ')} end`;
+    const found = `delete from ${table} as s where ${only} and (${isNull.join(' or ')})`;
+    moved += await take(client, request, { found, column: firstNull, reason: 'null is not allowed' });
   }
 
   const key = pipeline.target.key;
@@ -54,68 +51,81 @@ export async function moveUnfitRows(client: Connection, request: UnfitRowsReques
     const twice = await client.query(`select 1 from ${table} where ${only} group by ${names} having count(*) > 1 limit 1`);
     if (twice.rowCount) {
       const cursor = pipeline.incremental && !pipeline.sqlTransform ? `${quoteName(pipeline.incremental.cursor)} desc nulls last, ` : '';
-      const deleted = await client.query<FoundRow>(
-        `delete from ${table} as s using (
+      const found = `delete from ${table} as s using (
            select ctid as place, row_number() over (partition by ${names} order by ${cursor}${PARTITION_COLUMN}, ${POSITION_COLUMN}, ctid) as nth
            from ${table} where ${only}
          ) as ranked
-         where s.ctid = ranked.place and ranked.nth > 1 returning ${foundColumns(plan)}`,
-      );
-      found.push(...deleted.rows.map((row) => ({ ...row, column: key.join(', '), reason: 'duplicate key in this run' })));
+         where s.ctid = ranked.place and ranked.nth > 1`;
+      moved += await take(client, request, { found, column: quoteText(key.join(', ')), reason: 'duplicate key in this run' });
     }
   }
 
-  if (!quarantine) return found.length;
-  for (const [id, rows] of groupByPartition(found)) {
-    const bytes = await readAgain(client, request, id, rows);
-    const rejected = rows.map(
-      (row): RejectedRow => ({
-        position: row.position === null ? 0 : Number(row.position),
-        column: row.column,
-        reason: row.reason,
-        record: (row.position === null ? undefined : bytes.get(Number(row.position))) ?? Buffer.from(row.record),
-      }),
-    );
-    await quarantineRows(client, run.key, id, FOUND_IN_STAGING, rejected);
-  }
-  return found.length;
+  if (quarantine && moved > 0 && moved <= READ_AGAIN_AT_MOST) await keepAsReceived(client, request);
+  return moved;
 }
 
-interface FoundRow {
-  readonly partition: number;
-  readonly position: string | null;
-  readonly record: string;
+interface Unfit {
+  /** DELETE of the rows from the table `s`. */
+  readonly found: string;
+  /** The column that is named, as an expression. */
   readonly column: string;
   readonly reason: string;
 }
 
-function foundColumns(plan: RunPlan): string {
+/** The rows do not come to the worker, however many they are. */
+async function take(
+  client: Connection,
+  { run, plan, quarantine = true }: UnfitRowsRequest,
+  { found, column, reason }: Unfit,
+): Promise<number> {
+  if (!quarantine) return (await client.query(found)).rowCount ?? 0;
   // Not jsonb, which refuses some texts that json keeps (`\u0000`).
   const shown = `(select row_to_json(r)::text from (select ${columnList(plan.loaded, 's.')}) as r)`;
-  return `s.${PARTITION_COLUMN} as partition, s.${POSITION_COLUMN} as position, ${shown} as record`;
-}
-
-function groupByPartition(rows: readonly FoundRow[]): Map<number, FoundRow[]> {
-  const groups = new Map<number, FoundRow[]>();
-  for (const row of rows) {
-    const group = groups.get(row.partition);
-    if (group) group.push(row);
-    else groups.set(row.partition, [row]);
-  }
-  return groups;
-}
-
-async function readAgain(
-  client: Connection,
-  request: UnfitRowsRequest,
-  partition: number,
-  rows: readonly FoundRow[],
-): Promise<Map<number, Buffer>> {
-  const positions = rows.flatMap((row) => (row.position === null ? [] : [Number(row.position)]));
-  if (!request.source?.readAt || positions.length === 0 || positions.length > READ_AGAIN_AT_MOST) return new Map();
-  const planned = await readPartitionOn(client, request.run.key, partition);
-  return await request.source.readAt(
-    planned,
-    positions.sort((a, b) => a - b),
+  const { rowCount } = await client.query(
+    `with taken as (
+       ${found} returning s.${PARTITION_COLUMN} as partition, s.${POSITION_COLUMN} as position, ${shown} as record, ${column} as named
+     ), numbered as (
+       select *, row_number() over (partition by partition order by position, record) - 1 as nth from taken
+     ), before as (
+       select partition, max(ordinal) + 1 as ordinals from sluice.quarantine where run_key = $1 and chunk = $2 group by partition
+     )
+     insert into sluice.quarantine (run_key, partition, chunk, ordinal, position, "column", reason, record)
+     select $1, partition, $2, nth + coalesce(ordinals, 0), position, named, $3, convert_to(record, 'UTF8')
+     from numbered left join before using (partition)`,
+    [run.key, FOUND_IN_STAGING, reason],
   );
+  return rowCount ?? 0;
+}
+
+interface Found {
+  readonly partition: number;
+  readonly ordinals: number[];
+  readonly positions: string[];
+}
+
+/** What is in quarantine as JSON becomes the bytes as the source gave them, where it can give them again. */
+async function keepAsReceived(client: Connection, { run, partition, source }: UnfitRowsRequest): Promise<void> {
+  if (!source?.readAt) return;
+  const { rows } = await client.query<Found>(
+    `select partition, array_agg(ordinal order by ordinal) as ordinals, array_agg(position::text order by ordinal) as positions
+     from sluice.quarantine where run_key = $1 and ($2::int is null or partition = $2) and chunk = $3 and position is not null group by partition`,
+    [run.key, partition, FOUND_IN_STAGING],
+  );
+  for (const { partition: id, ordinals, positions } of rows) {
+    const wanted = positions.map(Number);
+    const planned = await readPartitionOn(client, run.key, id);
+    const bytes = await source.readAt(
+      planned,
+      [...wanted].sort((a, b) => a - b),
+    );
+    const received = ordinals.flatMap((ordinal, at) => {
+      const record = bytes.get(wanted[at] as number);
+      return record ? [{ ordinal, record }] : [];
+    });
+    await client.query(
+      `update sluice.quarantine as q set record = r.record from unnest($4::int[], $5::bytea[]) as r (ordinal, record)
+       where q.run_key = $1 and q.partition = $2 and q.chunk = $3 and q.ordinal = r.ordinal`,
+      [run.key, id, FOUND_IN_STAGING, received.map(({ ordinal }) => ordinal), received.map(({ record }) => record)],
+    );
+  }
 }

@@ -91,3 +91,30 @@ test('an incremental pipeline whose cursor is null in some rows says so instead 
     message: expect.stringMatching(/rows whose cursor "at" is null; .*coalesce\(at, \.\.\.\)/),
   });
 });
+
+test('more repeated keys than a worker should hold in memory go to quarantine without it', async () => {
+  const { url, flow } = await given(
+    'many_twins',
+    (target) =>
+      `export default definePipeline({ name: 'copy', source: postgres({ table: 'here' }), target: postgres(${target}), tolerate: { quarantined: '60%' } });`,
+    `{ table: 'there', mode: 'upsert', key: ['id'] }`,
+  );
+  await query(
+    url,
+    `create table here (id int not null, name text); insert into here select n % 15000, 'row ' || n from generate_series(0, 29999) n`,
+  );
+  await startWorker(flow);
+
+  expect(await resultOf(await startRun(await temporalClient(), flow, 'copy'))).toMatchObject({
+    rowsLoaded: 15_000,
+    rowsQuarantined: 15_000,
+  });
+  expect(
+    await query(
+      url,
+      `with quarantined as (select convert_from(record, 'UTF8')::json as row from sluice.quarantine),
+            all_rows as (select id, name from there union all select (row ->> 'id')::int, row ->> 'name' from quarantined)
+       select count(*)::int as n, (select count(*)::int from (table all_rows except table here) as others) as others from all_rows`,
+    ),
+  ).toEqual([{ n: 30_000, others: 0 }]);
+});
