@@ -71,8 +71,10 @@ it('takes a timestamp without time zone in the zone of the sessions', async () =
   const source = server.source({ table: 'changes' });
   await server.sql(`insert into changes (v) values ('now')`);
   expect((await window(source, null, 'local')).high?.[1]).toBe('1');
-  await server.sql(`insert into changes (local) values (now() + interval '1 hour'), ('infinity'), (null)`);
+  await server.sql(`insert into changes (local) values (now() + interval '1 hour'), ('infinity')`);
   expect((await window(source, null, 'local')).high?.[1]).toBe('1');
+  await server.sql('insert into changes (local) values (null)');
+  await expect(window(source, null, 'local')).rejects.toMatchObject({ code: 'NullInCursor' });
 });
 
 it('stays behind by a stated lag', async () => {
