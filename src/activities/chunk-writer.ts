@@ -124,7 +124,9 @@ export class ChunkWriter {
       schema: pipeline.row,
       staged: plan.staged,
       from: RECORD_VALUES[pipeline.source.kind],
-      rowFunction: pipeline.rowFunction ? { transform: pipeline.rowFunction, schema: stagedSchema(pipeline) } : undefined,
+      rowFunction: pipeline.rowFunction
+        ? { transform: pipeline.rowFunction, schema: stagedSchema(pipeline), judged: pipeline.output !== null }
+        : undefined,
       withPosition: this.#table.marked,
     });
     return this.#encode;

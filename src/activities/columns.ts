@@ -52,8 +52,8 @@ export function stagedColumns(pipeline: BoundPipeline, source: SourceDescription
     const key = pipeline.target.key ?? [];
     return names.map((name) => {
       const column = schema?.columns.find((each) => each.name === name);
-      // The schema of what a row function gives fills nothing in.
-      const filled = column?.hasDefault && !pipeline.rowFunction;
+      // What a row function gives is filled in only by a schema of its own.
+      const filled = column?.hasDefault && (!pipeline.rowFunction || pipeline.output !== null);
       const required = column !== undefined && !column.nullable && (!column.optional || filled === true);
       return { name, sqlType: ownType(name), notNull: required || key.includes(name), enumLabels: null };
     });
@@ -128,6 +128,13 @@ export async function transformedColumns(
 ): Promise<PlannedColumn[]> {
   const rows = await describeSelect(client, pipeline.sqlTransform?.text ?? '', staged);
   const key = pipeline.target.key ?? [];
+  const lacking = pipeline.output?.columns.find((column) => !column.optional && !rows.some((row) => row.name === column.name));
+  if (lacking) {
+    throw new PermanentError(
+      'MissingColumn',
+      `${pipeline.name}: the SQL transform gives no column "${lacking.name}" of the output schema; it gives: ${rows.map((row) => row.name).join(', ')}.`,
+    );
+  }
   if (target.exists) {
     const names = rows.map((row) => row.name);
     const loaded = matchTarget(pipeline, names, target, database.label);

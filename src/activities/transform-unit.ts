@@ -1,6 +1,6 @@
 /**
- * Activity `transformUnit`: proves that staging is complete, takes out rows whose key is null or there twice, and runs the pipeline's
- * SQL transform; all in one transaction of the target database.
+ * Activity `transformUnit`: proves that staging is complete, runs the pipeline's SQL transform, and takes out rows that its `output` refuses or whose
+ * key is null or there twice; all in one transaction of the target database.
  */
 import type { Connection } from '../connectors/postgres/database.ts';
 import { quoteName } from '../connectors/postgres/database.ts';
@@ -19,7 +19,7 @@ import { activity } from './failures.ts';
 import { faultPoint } from './fault-points.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { type PlannedRun, plannedRun } from './planned-run.ts';
-import { moveUnfitRows } from './unfit-rows.ts';
+import { moveRowsRefusedByOutput, moveUnfitRows } from './unfit-rows.ts';
 
 export function createTransformUnit(dependencies: Dependencies) {
   return activity(async ({ run, partition }: UnitInput): Promise<TransformResult> => {
@@ -74,12 +74,13 @@ async function transform(
     else await setPartition(client, partition ?? 0);
     rowsOut = await runSqlTransform(client, tables, plan, pipeline.sqlTransform.text, partition);
   }
-  if (plan.beside) await buildKeys(client, { table, ...plan.beside }, pipeline.target);
-  else {
-    const source = pipeline.sqlTransform ? null : dependencies.source(pipeline.source);
-    rowsQuarantined = await moveUnfitRows(client, { run, plan, pipeline, partition, table, source });
-    rowsOut -= rowsQuarantined;
-  }
+  const source = pipeline.sqlTransform ? null : dependencies.source(pipeline.source);
+  const unfit = { run, plan, pipeline, partition, table, source };
+  if (plan.beside) {
+    rowsQuarantined = await moveRowsRefusedByOutput(client, unfit);
+    await buildKeys(client, { table, ...plan.beside }, pipeline.target);
+  } else rowsQuarantined = await moveUnfitRows(client, unfit);
+  rowsOut -= rowsQuarantined;
   // There are no statistics yet, and without them the checks' SQL is planned badly.
   if (partition === null && pipeline.checks.length > 0) await client.query(`analyze ${table}`);
   await client.query(`insert into sluice.transforms (run_key, unit, rows_in, rows_out, rows_quarantined) values ($1, $2, $3, $4, $5)`, [

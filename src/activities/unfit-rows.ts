@@ -1,4 +1,7 @@
-/** Rows in staging that the target would refuse: null where it may not be, or a key that another row of the unit has. */
+/**
+ * Rows in staging that may not be loaded: those that the schema of a SQL transform's rows refuses, null where the target allows none, or a key that
+ * another row of the unit has.
+ */
 import type { Connection } from '../connectors/postgres/database.ts';
 import { quoteName, quoteText } from '../connectors/postgres/database.ts';
 import type { Source } from '../connectors/source.ts';
@@ -8,6 +11,7 @@ import { type RunPlan, readPartitionOn } from '../ledger/run-plan.ts';
 import { columnList, ofUnit, PARTITION_COLUMN } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
 import { POSITION_COLUMN } from '../validation/encode-records.ts';
+import { refusedByOutput } from './judge-output.ts';
 
 export interface UnfitRowsRequest {
   readonly run: RunRef;
@@ -35,14 +39,14 @@ export async function moveUnfitRows(client: Connection, request: UnfitRowsReques
   const { pipeline, plan, table, partition, run, quarantine = true } = request;
   const only = ofUnit(partition);
   if (quarantine) await forgetQuarantineFoundInStaging(client, run.key, partition);
-  let moved = 0;
+  let moved = await takeRefusedByOutput(client, request);
 
   const required = plan.loaded.filter((column) => column.notNull && !column.neverNull).map((column) => column.name);
   if (required.length > 0) {
     const isNull = required.map((name) => `s.${quoteName(name)} is null`);
     const firstNull = `case ${required.map((name, nth) => `when ${isNull[nth]} then ${quoteText(name)}`).join(' ')} end`;
     const found = `delete from ${table} as s where ${only} and (${isNull.join(' or ')})`;
-    moved += await take(client, request, { found, column: firstNull, reason: 'null is not allowed' });
+    moved += await take(client, request, { ...MARKED, found, column: firstNull, reason: quoteText('null is not allowed') });
   }
 
   const key = pipeline.target.key;
@@ -56,7 +60,8 @@ export async function moveUnfitRows(client: Connection, request: UnfitRowsReques
            from ${table} where ${only}
          ) as ranked
          where s.ctid = ranked.place and ranked.nth > 1`;
-      moved += await take(client, request, { found, column: quoteText(key.join(', ')), reason: 'duplicate key in this run' });
+      const reason = quoteText('duplicate key in this run');
+      moved += await take(client, request, { ...MARKED, found, column: quoteText(key.join(', ')), reason });
     }
   }
 
@@ -64,35 +69,75 @@ export async function moveUnfitRows(client: Connection, request: UnfitRowsReques
   return moved;
 }
 
+/**
+ * Moves the rows of a SQL transform that its schema refuses to quarantine, in a table that is built beside its target: all else is refused by that
+ * table itself.
+ *
+ * @returns rows moved
+ */
+export async function moveRowsRefusedByOutput(client: Connection, request: UnfitRowsRequest): Promise<number> {
+  if (request.quarantine ?? true) await forgetQuarantineFoundInStaging(client, request.run.key, request.partition);
+  return await takeRefusedByOutput(client, request);
+}
+
+/** Rows named in one statement. */
+const ROWS_A_STATEMENT = 5_000;
+
+async function takeRefusedByOutput(client: Connection, request: UnfitRowsRequest): Promise<number> {
+  const { pipeline, plan, table, partition } = request;
+  const { output, sqlTransform } = pipeline;
+  if (!output || !sqlTransform) return 0;
+  const refused = await refusedByOutput(client, { table, only: ofUnit(partition), output, columns: plan.loaded });
+  let moved = 0;
+  for (let at = 0; at < refused.length; at += ROWS_A_STATEMENT) {
+    const rows = refused.slice(at, at + ROWS_A_STATEMENT);
+    const places = [rows.map((row) => row.place), rows.map((row) => row.column), rows.map((row) => row.reason)];
+    moved += await take(client, request, {
+      found: `delete from ${table} as s using unnest($1::tid[], $2::text[], $3::text[]) as bad (place, named, reason) where s.ctid = bad.place`,
+      values: places,
+      // What a transform made is no row of the source, and has no position there.
+      ...{ partition: String(partition ?? 0), position: 'null::bigint', column: 'bad.named', reason: 'bad.reason' },
+    });
+  }
+  return moved;
+}
+
+/** The rest as expressions over the row `s`. */
 interface Unfit {
   /** DELETE of the rows from the table `s`. */
   readonly found: string;
-  /** The column that is named, as an expression. */
+  /** Its parameters. */
+  readonly values: readonly unknown[];
+  readonly partition: string;
+  readonly position: string;
+  /** The column that is named. */
   readonly column: string;
   readonly reason: string;
 }
 
+/** Of tables whose rows say where they come from. */
+const MARKED = { values: [], partition: `s.${PARTITION_COLUMN}`, position: `s.${POSITION_COLUMN}` } as const;
+
 /** The rows do not come to the worker, however many they are. */
-async function take(
-  client: Connection,
-  { run, plan, quarantine = true }: UnfitRowsRequest,
-  { found, column, reason }: Unfit,
-): Promise<number> {
-  if (!quarantine) return (await client.query(found)).rowCount ?? 0;
+async function take(client: Connection, { run, plan, quarantine = true }: UnfitRowsRequest, unfit: Unfit): Promise<number> {
+  const { found, values, partition, position, column, reason } = unfit;
+  if (!quarantine) return (await client.query(found, [...values])).rowCount ?? 0;
   // Not jsonb, which refuses some texts that json keeps (`\u0000`).
   const shown = `(select row_to_json(r)::text from (select ${columnList(plan.loaded, 's.')}) as r)`;
+  const [runKey, chunk] = [`$${values.length + 1}`, `$${values.length + 2}`];
   const { rowCount } = await client.query(
     `with taken as (
-       ${found} returning s.${PARTITION_COLUMN} as partition, s.${POSITION_COLUMN} as position, ${shown} as record, ${column} as named
+       ${found}
+       returning ${partition} as partition, ${position} as position, ${shown} as record, ${column} as named, ${reason} as reason
      ), numbered as (
        select *, row_number() over (partition by partition order by position, record) - 1 as nth from taken
      ), before as (
-       select partition, max(ordinal) + 1 as ordinals from sluice.quarantine where run_key = $1 and chunk = $2 group by partition
+       select partition, max(ordinal) + 1 as ordinals from sluice.quarantine where run_key = ${runKey} and chunk = ${chunk} group by partition
      )
      insert into sluice.quarantine (run_key, partition, chunk, ordinal, position, "column", reason, record)
-     select $1, partition, $2, nth + coalesce(ordinals, 0), position, named, $3, convert_to(record, 'UTF8')
+     select ${runKey}, partition, ${chunk}, nth + coalesce(ordinals, 0), position, named, reason, convert_to(record, 'UTF8')
      from numbered left join before using (partition)`,
-    [run.key, FOUND_IN_STAGING, reason],
+    [...values, run.key, FOUND_IN_STAGING],
   );
   return rowCount ?? 0;
 }

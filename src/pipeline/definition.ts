@@ -33,7 +33,10 @@ export interface PipelineOptions<
   readonly row?: Row;
   /** A row function (runs in the worker, row by row) or `sql` (runs in the target database, over all of `staging`). */
   readonly transform?: RowFunction<z.output<Row>, z.input<Out>> | SqlTransform;
-  /** Schema of the rows that the transform gives, where they differ from `row`; needed when Sluice is to create the table. */
+  /**
+   * Schema of the rows that the transform gives, where they differ from `row`: those that it refuses go to quarantine. What it makes of the rows of a row
+   * function (defaults, transforms) is stored; rows that SQL made are judged and stay as they are.
+   */
   readonly output?: Out;
   readonly checks?: readonly Check[];
   readonly target: FromParams<z.output<Params>, z.input<typeof targetConfig>>;
@@ -122,6 +125,13 @@ export function definePipeline<
   const rowFunction = typeof transform === 'function' ? (transform as unknown as Pipeline['rowFunction']) : null;
   const sqlTransform = transform !== null && typeof transform === 'object' ? transform : null;
   if (rowFunction && !row) throw at('transform', 'a row function needs a row schema: it is called with rows that passed it. Add `row`.');
+  const unknowable = sqlTransform && output?.columns.find((column) => column.uncompiled === 'custom type');
+  if (unknowable) {
+    throw at(
+      'output',
+      `column "${unknowable.name}" has a custom type of JavaScript, which no row that SQL makes can have. Use z.any(), and say what it must be in \`checks\` (noRows).`,
+    );
+  }
   if (output && !transform) throw at('output', 'describes the rows that a transform gives; without one use `row`.');
   if (options.commit !== undefined && !COMMIT_UNITS.includes(options.commit)) {
     throw at('commit', `"${options.commit}" is not known; it is ${COMMIT_UNITS.map((unit) => `'${unit}'`).join(' or ')}.`);

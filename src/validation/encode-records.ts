@@ -5,7 +5,7 @@ import type { ColumnAsGiven } from './columns-as-given.ts';
 import { CopyPieces } from './copy-pieces.ts';
 import type { RowEncoder } from './copy-text.ts';
 import { numberText } from './number-text.ts';
-import { shorten } from './reasons.ts';
+import { reasonOfOutput, shorten } from './reasons.ts';
 import type { RowParser } from './row-parser.ts';
 
 /** A column of bigint for the position of each record in its partition. */
@@ -16,6 +16,8 @@ export interface EncodeOptions {
   readonly parse?: RowParser | undefined;
   /** The row function. What it throws refuses the row; null drops it. */
   readonly transform?: ((row: Record<string, unknown>) => Record<string, unknown> | null) | undefined;
+  /** The schema of what the row function gives: rows that it refuses are not stored, and what it makes of the others is. */
+  readonly output?: RowParser | undefined;
   readonly encode: RowEncoder;
   /** Columns that are stored as they were received, though `parse` made a value of them. Not together with `transform`. */
   readonly asGiven?: readonly ColumnAsGiven[] | undefined;
@@ -130,7 +132,7 @@ export class RecordJudge {
 
   /** The record's line; null where it was rejected or dropped. */
   line(record: SourceRecord): string | null {
-    const { parse, transform, encode, withPosition, asGiven } = this.#options;
+    const { parse, transform, output, encode, withPosition, asGiven } = this.#options;
     this.rowsRead++;
     if (record.problem || !record.values) {
       return this.#reject(record, record.problem?.column ?? null, record.problem?.reason ?? 'could not be read');
@@ -150,7 +152,9 @@ export class RecordJudge {
         this.rowsFiltered++;
         return null;
       }
-      row = made;
+      const judged = output ? output(made) : null;
+      if (judged && !judged.ok) return this.#reject(record, judged.column, reasonOfOutput(judged.reason));
+      row = judged?.row ?? made;
     }
     const encoded = encode(row);
     if (!encoded.ok) return this.#reject(record, encoded.column, encoded.reason);

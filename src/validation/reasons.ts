@@ -85,6 +85,11 @@ function reasonOfFormat(issue: z.core.$ZodIssue & { code: 'invalid_format' }): s
   return FORMATS[format] ?? `not a valid ${format}`;
 }
 
+/** Of a row that the row schema let through, and that is refused for what a transform made of it. */
+export function reasonOfOutput(reason: string): string {
+  return shorten(`output: ${reason}`);
+}
+
 /** One line of at most 200 characters. */
 export function shorten(message: string): string {
   const line = message.replace(/\s+/g, ' ').trim();

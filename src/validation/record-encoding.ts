@@ -29,6 +29,8 @@ export interface RecordEncodingRequest {
         readonly transform: NonNullable<EncodeOptions['transform']>;
         /** Of the rows that it gives. */
         readonly schema: RowSchema | null;
+        /** Whether they are judged by it. */
+        readonly judged: boolean;
       }
     | undefined;
   /** Every line begins with the record's position. */
@@ -42,6 +44,8 @@ export function recordEncoding({ schema, staged, from, rowFunction, withPosition
   return {
     parse: schema ? createRowParser(schema, from) : undefined,
     transform: rowFunction?.transform,
+    // JavaScript's own values: what the function makes, and what it passes on of a parsed row.
+    output: rowFunction?.judged && rowFunction.schema ? createRowParser(rowFunction.schema, 'typed') : undefined,
     encode: createRowEncoder(columns),
     asGiven: asGiven.length > 0 ? asGiven : undefined,
     withPosition,

@@ -71,6 +71,19 @@ describe('a pipeline with a mistake is refused, naming the place', () => {
       /pipeline "p": target\.key: column "id" is not in the output schema, which has: name\./,
     ],
     [
+      'a type of JavaScript for rows that SQL makes',
+      () =>
+        definePipeline({
+          name: 'p',
+          source,
+          row,
+          transform: sql`select id, day from staging`,
+          output: z.object({ id: z.int(), day: z.instanceof(Date) }),
+          target,
+        }),
+      /pipeline "p": output: column "day" has a custom type of JavaScript, .* Use z\.any\(\), and say what it must be in `checks`/,
+    ],
+    [
       'an upsert without a key',
       () => definePipeline({ name: 'p', source, target: postgres({ table: 'copy', mode: 'upsert' }) }),
       /target: key: mode "upsert" needs a key/,

@@ -79,6 +79,35 @@ test('a row function changes, drops and refuses rows', async () => {
   ]);
 });
 
+test('what a row function gives is judged by a schema of its own, which fills in what lacks', async () => {
+  const output = createRowParser(
+    compileRowSchema(
+      z.object({ n: z.number().min(0).multipleOf(2), t: z.string().max(3).default('-') }).refine(({ n }) => n < 10, 'too many'),
+    ),
+    'typed',
+  );
+  const transform = ({ n, t }: Record<string, unknown>) => ({ n: t === 'text' ? 'two' : (n as number) - 4, ...(t === null ? {} : { t }) });
+  const given = [
+    { n: '3', t: 'x' },
+    { n: '5', t: 'x' },
+    { n: '6', t: 'x' },
+    { n: '8', t: null },
+    { n: '6', t: 'long' },
+    { n: '6', t: 'text' },
+    { n: '14', t: 'x' },
+  ];
+  const done = await run(chunkOf(...given), { parse, transform, output });
+  expect(done.text).toBe('2\tx\n4\t-\n');
+  expect(done.rejected.map(({ position, column, reason }) => [position, column, reason])).toEqual([
+    [0, 'n', 'output: less than 0'],
+    [1, 'n', 'output: not a multiple of 2'],
+    [4, 't', 'output: longer than 3'],
+    [5, 'n', 'output: expected a number'],
+    [6, null, 'output: too many'],
+  ]);
+  expect(done.rejected[0]?.record).toEqual(Buffer.from('{"n":"3","t":"x"}'));
+});
+
 test('end() is not there before the bytes are', () => {
   expect(() => encodeRecords(chunkOf(), { encode, columns, withPosition: false }).end()).toThrow('exhausted');
 });
