@@ -24,12 +24,17 @@ refuse() {
   exit 1
 }
 
+# Who knows nothing of himself (a server that is slow or full) may not conclude anything from that.
+here=$(ask postgres://etl@0.0.0.0:5432/sluice) || refuse "its own server cannot be asked for its term."
 read -r _ own alone <<EOF
-$(ask postgres://etl@0.0.0.0:5432/sluice)
+$here
 EOF
+case $own in '' | *[!0-9]*) refuse "its own server gives no term: $here" ;; esac
 read -r role theirs _ <<EOF
 $(ask postgres://etl@haproxy1:5453,haproxy2:5453/sluice 2>/dev/null || echo unreachable 0 -)
 EOF
+
+case $theirs in '' | *[!0-9]*) role=unreachable ;; esac
 
 case $role in
   primary) [ "$theirs" -lt "$own" ] || refuse "the other region has one, of term $theirs; this one's is $own." ;;
