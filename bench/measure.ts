@@ -113,16 +113,32 @@ export class Measuring {
 
   /** A run of Sluice alone, with what it used. */
   async sluice(of: Pick<BenchCase, 'pipeline' | 'params'>, pool: WorkerPool): Promise<{ ours: Measurement; runId: string }> {
-    const { sluice, postgres, temporal } = this.#stack;
+    this.#runs += 1;
+    const id = `bench-${this.#runs}`;
+    const ours = await this.#used(pool, async () => {
+      const run = await this.#stack.sluice.start(of.pipeline, { params: of.params, id });
+      await run.result();
+    });
+    return { ours, runId: id };
+  }
+
+  /** The proof that a run's rows are those of its source, with what it used. */
+  async verification(runId: string, pool: WorkerPool): Promise<Measurement> {
+    return await this.#used(pool, async () => {
+      const { equal } = await (await this.#stack.sluice.verify(runId)).result();
+      if (!equal) throw new Error(`run ${runId}: what was loaded is said to differ from its source`);
+    });
+  }
+
+  async #used(pool: WorkerPool, work: () => Promise<void>): Promise<Measurement> {
+    const { postgres, temporal } = this.#stack;
     const workers = pool.pids();
     for (const pid of workers) resetPeak(pid);
     const used = startMeter({ client: () => sum(workers.map((pid) => cpuSeconds(pid))), postgres, temporal });
-    this.#runs += 1;
-    const run = await sluice.start(of.pipeline, { params: of.params, id: `bench-${this.#runs}` });
-    await run.result();
+    await work();
     const took = used();
     if (pool.restarts() > 0) throw new Error('a worker ended while it was measured; look at its log');
-    return { ours: { ...took, peakBytesPerProcess: workers.flatMap((pid) => peakBytes(pid) ?? []) }, runId: run.id };
+    return { ...took, peakBytesPerProcess: workers.flatMap((pid) => peakBytes(pid) ?? []) };
   }
 }
 

@@ -1,11 +1,10 @@
 /** What it costs to prove that source and target are equal, beside what the load has cost. */
 import { execute, prepareTable } from './database.ts';
 import { sideResult } from './measure.ts';
-import { type Measurement, startMeter } from './meter.ts';
+import type { Measurement } from './meter.ts';
 import { fillOrders, writeOrderFiles } from './orders-data.ts';
 import { ordersFromFiles } from './orders-files.ts';
 import { ordersFromPostgres } from './orders-postgres.ts';
-import { cpuSeconds } from './processes.ts';
 import type { VerificationResult } from './results.ts';
 import { type BenchContext, isWanted } from './suites.ts';
 
@@ -35,10 +34,7 @@ export async function measureVerification(context: BenchContext): Promise<Verifi
       await prepareTable(stack.target, of.ours, of.table);
       const { ours, runId } = await measuring.sluice(of, pool);
       loads.push(ours);
-      const used = startMeter({ ...stack, client: () => pool.pids().reduce((sum, pid) => sum + cpuSeconds(pid), 0) });
-      const { equal } = await (await stack.sluice.verify(runId)).result();
-      verifications.push({ ...used(), peakBytesPerProcess: [] });
-      if (!equal) throw new Error(`${of.name}: what was loaded is said to differ from its source`);
+      verifications.push(await measuring.verification(runId, pool));
       await execute(stack.target, `drop table ${of.ours}`);
     }
     const [load, verification] = [sideResult(loads, of.rows), sideResult(verifications, of.rows)];

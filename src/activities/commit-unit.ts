@@ -10,7 +10,6 @@ import { sqlState, UNIQUE_VIOLATION } from '../connectors/postgres/errors.ts';
 import { loadRows, lockTarget } from '../connectors/postgres/load.ts';
 import { swapIn } from '../connectors/postgres/swap.ts';
 import type { PartitionFilter, Source } from '../connectors/source.ts';
-import type { Json } from '../contracts/run.ts';
 import type { CommitResult, UnitInput } from '../contracts/stages.ts';
 import { PermanentError, TransientError } from '../errors.ts';
 import { readEnds } from '../ledger/chunks.ts';
@@ -36,6 +35,7 @@ export function createCommitUnit(dependencies: Dependencies) {
     const commit = async (client: Connection): Promise<CommitResult> => {
       const done = await claimCommit(client, run.key, unit);
       if (done) return { status: 'committed', rowsLoaded: done.rowsLoaded, rowsChanged: done.rowsChanged };
+      await requireUnrewound(client, dependencies.source(pipeline.source), run.key, id);
       const transformed = await readTransform(client, run.key, unitName('transform', id));
       if (!transformed?.checked) throw new Undo({ status: 'incomplete', missing: 1 });
       // What is inserted counts itself.
@@ -77,7 +77,6 @@ export function createCommitUnit(dependencies: Dependencies) {
       async () =>
         await attempt(database, run.key, unit, dependencies.options.identity, async ({ fence, reachedBoth }) => {
           await reachedBoth();
-          await requireUnrewound(dependencies.source(pipeline.source), await readEnds(database, run.key, id));
           try {
             const result = await database.transaction(async (client) => {
               await holdFence(client, fence);
@@ -106,8 +105,9 @@ export function createCommitUnit(dependencies: Dependencies) {
 }
 
 /** A source that does not answer says nothing of what it was: its rows are here, and are not held up. */
-async function requireUnrewound(source: Source, ends: readonly Json[]): Promise<void> {
-  await source.stillHas?.(ends).catch((error: unknown) => {
+async function requireUnrewound(client: Connection, source: Source, runKey: string, partition: number | null): Promise<void> {
+  if (!source.stillHas) return;
+  await source.stillHas(await readEnds(client, runKey, partition)).catch((error: unknown) => {
     if (!(error instanceof TransientError)) throw error;
   });
 }

@@ -30,16 +30,12 @@ export interface OutputRequest {
   readonly columns: readonly PlannedColumn[];
 }
 
-/** What the rows have too many digits for otherwise, whatever the role's settings are. */
-const EXACT_FLOATS = 'set local extra_float_digits = 1';
-
 export async function refusedByOutput(client: Connection, { table, only, output, columns }: OutputRequest): Promise<RefusedRow[]> {
   const judged = judgedColumns(output, columns);
   const parse = createRowParser(output, 'text');
   const makeRow = rowMaker<unknown>(judged.map(({ name }) => name));
   const lines = new CopyTextLines();
   const refused: RefusedRow[] = [];
-  await client.query(EXACT_FLOATS);
   const list = ['ctid', ...judged.map(({ text }) => text)].join(', ');
   for await (const piece of client.query(
     copyTo(`copy (select ${list} from ${table} as s where ${only}) to stdout`),

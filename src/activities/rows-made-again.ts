@@ -37,7 +37,6 @@ export async function withRowsMadeAgain<T>(
   const { database, pipeline, plan } = planned;
   const partitions = await readLoaded(database, run.key, partition);
   return await database.transaction(async (client) => {
-    await client.query('set local extra_float_digits = 1');
     await createTemporaryStaging(client, STAGED, plan.staged);
     for (const { id, plan: bounds } of partitions) {
       await setPartition(client, id);

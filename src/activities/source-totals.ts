@@ -25,7 +25,7 @@ export async function askSource(
   if (!source.totals) throw new PermanentError('InvalidDefinition', `A ${source.kind} source cannot count its rows.`);
   return await source.totals({
     partitions: await readPlannedPartitions(database, runKey, partition),
-    ends: await readEnds(database, runKey, partition),
+    ends: await database.transaction((client) => readEnds(client, runKey, partition), { readOnly: true }),
     columns: summedColumns(checks),
     window: plan.window,
     signal: new AbortController().signal,

@@ -36,10 +36,9 @@ const READ_AGAIN_AT_MOST = 10_000;
  * @returns rows moved
  */
 export async function moveUnfitRows(client: Connection, request: UnfitRowsRequest): Promise<number> {
-  const { pipeline, plan, table, partition, run, quarantine = true } = request;
+  const { pipeline, plan, table, partition, quarantine = true } = request;
   const only = ofUnit(partition);
-  if (quarantine) await forgetQuarantineFoundInStaging(client, run.key, partition);
-  let moved = await takeRefusedByOutput(client, request);
+  let moved = await moveRowsRefusedByOutput(client, request);
 
   const required = plan.loaded.filter((column) => column.notNull && !column.neverNull).map((column) => column.name);
   if (required.length > 0) {
@@ -76,15 +75,8 @@ export async function moveUnfitRows(client: Connection, request: UnfitRowsReques
  * @returns rows moved
  */
 export async function moveRowsRefusedByOutput(client: Connection, request: UnfitRowsRequest): Promise<number> {
-  if (request.quarantine ?? true) await forgetQuarantineFoundInStaging(client, request.run.key, request.partition);
-  return await takeRefusedByOutput(client, request);
-}
-
-/** Rows named in one statement. */
-const ROWS_A_STATEMENT = 5_000;
-
-async function takeRefusedByOutput(client: Connection, request: UnfitRowsRequest): Promise<number> {
-  const { pipeline, plan, table, partition } = request;
+  const { run, pipeline, plan, table, partition, quarantine = true } = request;
+  if (quarantine) await forgetQuarantineFoundInStaging(client, run.key, partition);
   const { output, sqlTransform } = pipeline;
   if (!output || !sqlTransform) return 0;
   const refused = await refusedByOutput(client, { table, only: ofUnit(partition), output, columns: plan.loaded });
@@ -101,6 +93,9 @@ async function takeRefusedByOutput(client: Connection, request: UnfitRowsRequest
   }
   return moved;
 }
+
+/** Rows named in one statement. */
+const ROWS_A_STATEMENT = 5_000;
 
 /** The rest as expressions over the row `s`. */
 interface Unfit {

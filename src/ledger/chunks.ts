@@ -53,8 +53,8 @@ export async function readPartitionState(database: Database, runKey: string, par
 }
 
 /** Where the last chunk of each partition ended, of the run or of one partition. */
-export async function readEnds(database: Pick<Database, 'query'>, runKey: string, partition: number | null): Promise<Json[]> {
-  const rows = await database.query<{ position: Json }>(
+export async function readEnds(client: Connection, runKey: string, partition: number | null): Promise<Json[]> {
+  const { rows } = await client.query<{ position: Json }>(
     'select position from sluice.chunks where run_key = $1 and ($2::int is null or partition = $2) and last and position is not null',
     [runKey, partition],
   );

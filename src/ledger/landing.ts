@@ -41,6 +41,15 @@ export async function lookForTwins(client: Connection, runKey: string, partition
     [runKey, partition, FOUND_IN_STAGING],
   );
   if (takenOut.rowCount === 0) return;
-  await forgetStaged(client, runKey, partition === null ? null : [partition]);
-  await client.query('delete from sluice.chunks where run_key = $1 and ($2::int is null or partition = $2)', [runKey, partition]);
+  await forgetCopied(client, runKey, partition === null ? null : [partition]);
+}
+
+/**
+ * What was copied is extracted again.
+ *
+ * @param partitions null for all of the run
+ */
+export async function forgetCopied(client: Connection, runKey: string, partitions: readonly number[] | null): Promise<void> {
+  await client.query('delete from sluice.chunks where run_key = $1 and ($2::int[] is null or partition = any ($2))', [runKey, partitions]);
+  await forgetStaged(client, runKey, partitions);
 }

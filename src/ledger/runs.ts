@@ -2,9 +2,9 @@
 import type { Connection, Database } from '../connectors/postgres/database.ts';
 import type { Counts } from '../contracts/run.ts';
 import { endingBlockers } from './fence.ts';
-import { createStagingOf, landInStaging } from './landing.ts';
+import { createStagingOf, forgetCopied, landInStaging } from './landing.ts';
 import type { StoredRun } from './run-plan.ts';
-import { besideTable, dropStaging, forgetStaged, isThere } from './staging.ts';
+import { besideTable, dropStaging, isThere } from './staging.ts';
 
 /** A condition that holds where the chunks of a run go right into its target. */
 function isDirect(runKey: string): string {
@@ -130,29 +130,17 @@ export async function resumeRun(
     const restart = plan.beside && (refused.length > 0 || !(await isThere(client, besideTable(runKey))));
     if (restart) await landInStaging(client, runKey, plan, options);
     else await createStagingOf(client, runKey, plan, options);
-    await forgetCopied(client, runKey, refused);
+    if (refused.length > 0) await forgetCopied(client, runKey, refused.every((partition) => partition !== null) ? refused : null);
   });
 }
 
-interface RefusedUnit {
-  /** Null for the whole run. */
-  readonly partition: number | null;
-}
-
-async function takeRefused(client: Connection, runKey: string): Promise<RefusedUnit[]> {
-  const { rows } = await client.query<RefusedUnit>(
+/** @returns the partition of each unit, null for the whole run */
+async function takeRefused(client: Connection, runKey: string): Promise<(number | null)[]> {
+  const { rows } = await client.query<{ partition: number | null }>(
     `delete from sluice.transforms where run_key = $1 and not checked returning nullif(split_part(unit, ':', 2), '')::int as partition`,
     [runKey],
   );
-  return rows;
-}
-
-async function forgetCopied(client: Connection, runKey: string, units: readonly RefusedUnit[]): Promise<void> {
-  if (units.length === 0) return;
-  const partitions = units.flatMap(({ partition }) => (partition === null ? [] : [partition]));
-  const only = partitions.length < units.length ? null : partitions;
-  await client.query('delete from sluice.chunks where run_key = $1 and ($2::int[] is null or partition = any ($2))', [runKey, only]);
-  await forgetStaged(client, runKey, only);
+  return rows.map(({ partition }) => partition);
 }
 
 /** Records of chunks that went right into the target stay, as long as nothing else says that their rows are there. */

@@ -22,7 +22,7 @@ export interface TransactionOptions {
 export const OLDEST_SERVER = { target: 15, source: 14 } as const;
 
 /** How text is read and written, whatever the role's own settings are. */
-const SETTINGS = `set local timezone = 'UTC'; set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local bytea_output = 'hex'`;
+const SETTINGS = `set local timezone = 'UTC'; set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local bytea_output = 'hex'; set local extra_float_digits = 1`;
 
 /**
  * What a role or a database may have set for other programs: a commit, an index or a chunk takes as long as it takes, and while files are read

@@ -1,11 +1,10 @@
 /** The statements that move the rows of a unit from staging into the target, inside the transaction that commits it. */
 import { PermanentError } from '../../errors.ts';
-import { readSqlType } from '../../validation/sql-type.ts';
 import type { PartitionFilter } from '../source.ts';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
 import { readDigest } from './digest.ts';
-import { equalMeansSame } from './types.ts';
+import { bareType, equalMeansSame } from './types.ts';
 
 export interface LoadColumn {
   readonly name: string;
@@ -269,9 +268,10 @@ export function anyOf(filters: readonly PartitionFilter[], columns: readonly Loa
 }
 
 function withoutLength(sqlType: string): string {
-  const { base, modifiers } = readSqlType(sqlType);
-  // `character` alone is character(1), and bpchar has no length.
-  return modifiers.length === 0 || base === 'numeric' ? sqlType : base === 'character' ? 'bpchar' : base;
+  const bare = bareType(sqlType);
+  // Of numeric, what is rounded is the value that is stored. `character` alone is character(1), and bpchar has no length.
+  if (bare === 'numeric') return sqlType;
+  return bare === 'character' ? 'bpchar' : bare;
 }
 
 function quoteValue(value: string): string {

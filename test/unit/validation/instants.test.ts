@@ -21,7 +21,7 @@ const time = fc
     padded(2, 60),
     padded(2, 60),
     fc.constantFrom('', '.', '.5', '.120', '.123456', '.1234560', '.000001', '.123456789', '.1234567890'),
-    fc.constantFrom('', 'Z', 'z', '+00', '-00', '+01', '-03:30', '+00:00', '+16', '+00x', 'ZZ', ' '),
+    fc.constantFrom('', 'Z', 'z', '+00', '-00', '+01', '-03:30', '+00:00', '+00:19:32', '-00:25:21', '+01:02:60', '+16', '+00x', 'ZZ', ' '),
   )
   .map(([separator, hour, minute, second, fraction, zone]) => `${separator}${hour}:${minute}:${second}${fraction}${zone}`);
 const written = fc
@@ -52,6 +52,11 @@ it('a text names the same instant as by the general grammar', () => {
     }),
     { numRuns: 5_000 },
   );
+});
+
+it('a zone may have seconds, as PostgreSQL shows what lies before standard time', () => {
+  expect(parseInstant('1892-04-30 23:59:59+00:19:32')).toEqual(new Date(Date.UTC(1892, 3, 30, 23, 40, 27)));
+  expect(parseInstant('1900-01-01 00:00:00-00:25:21')).toEqual(new Date(Date.UTC(1900, 0, 1, 0, 25, 21)));
 });
 
 it('the usual texts are read the fast way', () => {
