@@ -13,6 +13,8 @@ const VERIFY_SHARE = 0.5;
 
 /** A row of many costs at most so many times what a row of few does. */
 const FLAT = 1.1;
+/** The same of memory: a moment's garbage counts in its peak. */
+const FLAT_MEMORY = 1.25;
 
 /** What a user asks first: how fast, and how far from the limit. */
 export function speedTable(cases: readonly CaseResult[]): Table {
@@ -116,10 +118,12 @@ export function growthTable(cases: readonly CaseResult[]): Table {
       'server CPU µs a row',
       'ratio',
       'peak MB',
+      'over the fewest rows',
     ],
     rows: sorted.map((each) => {
       const fewest = sorted.find((other) => other.case === each.case) ?? each;
       const growth = costOfRow(each) / costOfRow(fewest);
+      const memory = (each.ours.peakBytes ?? Number.NaN) / (fewest.ours.peakBytes ?? Number.NaN);
       return [
         each.case,
         count(each.rows),
@@ -130,6 +134,7 @@ export function growthTable(cases: readonly CaseResult[]): Table {
         fixed((each.ours.serverCpuSeconds / each.rows) * 1e6),
         fixed(each.ratio),
         peakOfWorker(each),
+        Number.isNaN(memory) ? '-' : `${fixed(memory)}${met(memory <= FLAT_MEMORY)}`,
       ];
     }),
   };
