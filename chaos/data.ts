@@ -79,6 +79,7 @@ export async function prepareData(url: string, files: string): Promise<ExpectedL
   }
   return [
     { pipeline: 'departures', expected: 'departures', quarantine: [] },
+    { pipeline: 'few_departures', expected: '(select * from departures where id <= 500)', quarantine: [] },
     { pipeline: 'departures_on_small_disk', expected: 'departures', quarantine: [] },
     { pipeline: 'delays', expected: 'expected_delays', quarantine: [] },
     { pipeline: 'flights', expected: 'expected_flights', quarantine: [] },

@@ -1,4 +1,7 @@
-/** Many runs at once, large and small, while a worker is killed every minute. */
+/**
+ * Many runs at once while a worker is killed every minute: small ones among themselves first, and then with large ones between them. What the
+ * large ones add to the time of a small one is what starving would show in.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { median } from '../bench/results.ts';
 import { residentBytes } from '../src/cluster/status.ts';
@@ -8,77 +11,100 @@ import type { ChaosRun, EndedRun } from './runs.ts';
 import { dropTargets, verify } from './verify.ts';
 
 const LARGE = 'departures';
-const SMALL = 'zipcodes';
+const SMALL = 'few_departures';
 /** One run in so many is a large one. */
 const ONE_IN = 5;
 const KILL_EVERY_MS = 60_000;
 const LOOK_MS = 1_000;
 const END_MS = 60 * 60_000;
-/** So long runs are started. */
-const KEEP_MS = 190_000;
+/** So long runs are started: small ones alone, and with large ones. */
+const ALONE_MS = 60_000;
+const MIXED_MS = 190_000;
+/** What is promised: of the medians of small runs, with large ones and without. */
+const MOST_SLOWER = 3;
+/** Memory of a worker that lives on, at the end over that at the beginning. */
+const MOST_GROWTH = 1.2;
 
 export async function measureLoad({ scene, runs, random, say }: RoundContext, count: number): Promise<LoadResult> {
   const { supervisor } = scene;
   const workers = supervisor.names().filter((name) => name.startsWith('worker'));
+  const [survivor = '', ...victims] = workers;
+  const ended: EndedRun[] = [];
   const secondsOf = async (run: ChaosRun): Promise<number> => {
     const began = performance.now();
-    await runs.ended(run, Date.now() + END_MS);
+    ended.push(await runs.ended(run, Date.now() + END_MS));
     return (performance.now() - began) / 1000;
   };
-  const first = await runs.start(SMALL);
-  const alone = await secondsOf(first);
-  say(`a small run alone: ${alone.toFixed(1)} s; keeping ${count} runs going for ${KEEP_MS / 1000} s`);
+  const alone = await secondsOf(await runs.start(SMALL));
+  say(`a small run alone: ${alone.toFixed(1)} s`);
 
   const began = performance.now();
   let over = false;
   let kills = 0;
+  /** Of the worker that lives on, and of all. */
   const memory: number[] = [];
+  let mostBytes = 0;
   const watching = (async () => {
     for (let nextKill = Date.now() + KILL_EVERY_MS; !over; await delay(LOOK_MS)) {
       for (const name of workers) {
         const [main] = await supervisor.processes(name, 'main');
         const bytes = main ? await residentBytes(main.pid) : null;
-        if (bytes !== null) memory.push(bytes);
+        if (bytes === null) continue;
+        mostBytes = Math.max(mostBytes, bytes);
+        if (name === survivor) memory.push(bytes);
       }
       if (Date.now() < nextKill) continue;
       nextKill += KILL_EVERY_MS;
-      kills += await supervisor.signal(random.pick(workers), 'SIGKILL');
+      kills += await supervisor.signal(random.pick(victims), 'SIGKILL');
       say(`killed a worker; ${kills} so far`);
     }
   })();
   // As many as are wanted at any time: where one has ended, another of its kind begins.
-  const ended: EndedRun[] = [await runs.ended(first, Date.now() + END_MS)];
-  const smallSeconds: number[] = [];
-  const lastStart = Date.now() + KEEP_MS;
-  const keepGoing = async (pipeline: string) => {
-    do {
-      const started = performance.now();
-      ended.push(await runs.ended(await runs.start(pipeline), Date.now() + END_MS));
-      if (pipeline === SMALL) smallSeconds.push((performance.now() - started) / 1000);
-    } while (Date.now() < lastStart);
+  const keepGoing = async (pipelines: readonly string[], ms: number): Promise<number[]> => {
+    const lastStart = Date.now() + ms;
+    const smallSeconds: number[] = [];
+    const one = async (pipeline: string) => {
+      do {
+        const seconds = await secondsOf(await runs.start(pipeline));
+        if (pipeline === SMALL) smallSeconds.push(seconds);
+      } while (Date.now() < lastStart);
+    };
+    await Promise.all(pipelines.map(one));
+    return smallSeconds;
   };
-  await Promise.all(Array.from({ length: count }, (_, nth) => keepGoing(nth % ONE_IN === 0 ? LARGE : SMALL)));
+  const mixed = Array.from({ length: count }, (_, nth) => (nth % ONE_IN === 0 ? LARGE : SMALL));
+  say(`keeping ${count} small runs going for ${ALONE_MS / 1000} s`);
+  const among = await keepGoing(
+    mixed.map(() => SMALL),
+    ALONE_MS,
+  );
+  memory.length = 0;
+  say(`keeping ${count} runs going for ${MIXED_MS / 1000} s, one in ${ONE_IN} a large one`);
+  const beside = await keepGoing(mixed, MIXED_MS);
   const seconds = (performance.now() - began) / 1000;
   over = true;
   await watching;
 
-  const { problems } = await verify(scene, scene.admin, ended);
-  for (const problem of problems) say(`NOT SURVIVED: ${problem}`);
-  if (problems.length === 0) await dropTargets(scene.admin, ended);
-  const rows = ended.reduce((sum, { summary }) => sum + (summary?.rowsRead ?? 0), 0);
   const tenth = Math.max(1, Math.floor(memory.length / 10));
+  const workerBytes = { first: median(memory.slice(0, tenth)), last: median(memory.slice(-tenth)), most: mostBytes };
+  const smallRunSeconds = { alone, among: median(among), median: median(beside), worst: Math.max(...beside) };
+  const { problems } = await verify(scene, scene.admin, ended);
+  if (problems.length === 0) await dropTargets(scene.admin, ended);
+  const broken = [
+    ...problems,
+    ...(smallRunSeconds.median > smallRunSeconds.among * MOST_SLOWER
+      ? [
+          `a small run took ${smallRunSeconds.median.toFixed(1)} s beside large ones, and ${smallRunSeconds.among.toFixed(1)} s without them`,
+        ]
+      : []),
+    ...(workerBytes.last > workerBytes.first * MOST_GROWTH
+      ? [`a worker that lived on grew from ${Math.round(workerBytes.first / 1e6)} to ${Math.round(workerBytes.last / 1e6)} MB`]
+      : []),
+  ];
+  for (const problem of broken) say(`NOT AS IT SHOULD BE: ${problem}`);
+  const rows = ended.reduce((sum, { summary }) => sum + (summary?.rowsRead ?? 0), 0);
   return {
-    ...{
-      at: new Date().toISOString(),
-      runs: count,
-      ended: ended.length,
-      workers: workers.length,
-      kills,
-      survived: problems.length === 0,
-      seconds,
-    },
-    rowsPerSecond: rows / seconds,
-    workerBytes: { first: median(memory.slice(0, tenth)), last: median(memory.slice(-tenth)), most: Math.max(...memory) },
-    smallRunSeconds: { alone, median: median(smallSeconds), worst: Math.max(...smallSeconds) },
+    ...{ at: new Date().toISOString(), runs: count, ended: ended.length, workers: workers.length, kills, seconds },
+    ...{ survived: problems.length === 0, problems: broken, rowsPerSecond: rows / seconds, workerBytes, smallRunSeconds },
   };
 }

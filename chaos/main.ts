@@ -71,7 +71,7 @@ class Suite {
   async setLoad(load: NonNullable<Results['load']>): Promise<void> {
     this.session = { ...this.session, load };
     this.all = { ...this.all, at: load.at, load };
-    this.failed ||= !load.survived;
+    this.failed ||= load.problems.length > 0;
     await this.save();
   }
 
@@ -188,5 +188,10 @@ if (suite.session.regions) console.log(plainTable(regionsTable(suite.session.reg
 if (suite.session.load) console.log(plainTable(loadTable(suite.session.load)).join('\n'));
 console.log(`${suite.failed ? 'NOT all survived' : 'All survived'}; seed ${options.seed}; written: ${files.results}, ${files.document}`);
 if (options.json)
-  console.log(JSON.stringify({ seed: options.seed, faults: faultsJson(suite.session), regions: suite.session.regions?.steps ?? [] }));
+  console.log(
+    JSON.stringify({
+      ...{ seed: options.seed, faults: faultsJson(suite.session) },
+      ...{ regions: suite.session.regions?.steps ?? [], load: suite.session.load },
+    }),
+  );
 process.exit(suite.failed ? 1 : 0);

@@ -53,15 +53,16 @@ export function loadTable(load: LoadResult): Table {
       ['all ended, with the right rows', load.survived ? 'yes' : 'no'],
       ['time', `${fixed(load.seconds, 0)} s, ${count(load.rowsPerSecond)} rows/s`],
       [
-        'memory of a worker, at the beginning, at the end, at most',
+        'memory of a worker that lived on, at the beginning, at the end; of any, at most',
         [load.workerBytes.first, load.workerBytes.last, load.workerBytes.most].map(megabytes).join(', '),
       ],
       [
-        'a small run: alone, median, worst',
-        [load.smallRunSeconds.alone, load.smallRunSeconds.median, load.smallRunSeconds.worst]
+        `a small run: alone; among ${count(load.runs)} small ones, median; with large ones between them, median, worst`,
+        [load.smallRunSeconds.alone, load.smallRunSeconds.among, load.smallRunSeconds.median, load.smallRunSeconds.worst]
           .map((each) => `${fixed(each, 1)} s`)
           .join(', '),
       ],
+      ...load.problems.map((problem) => ['not as promised', problem]),
     ],
   };
 }

@@ -27,12 +27,14 @@ const load = z.object({
   workers: z.int(),
   kills: z.int(),
   survived: z.boolean(),
+  /** Whatever is not as promised, in whole sentences. */
+  problems: z.array(z.string()),
   seconds: z.number(),
   rowsPerSecond: z.number(),
-  /** Of the workers at the beginning and at the end; the most of one. */
+  /** Of a worker that lived through it, at the beginning and at the end; the most of any. */
   workerBytes: z.object({ first: z.number(), last: z.number(), most: z.number() }),
-  /** Of the small runs, from start to end, alone and beside the large ones. */
-  smallRunSeconds: z.object({ alone: z.number(), median: z.number(), worst: z.number() }),
+  /** Of the small runs, from start to end: one alone, the median of as many without large ones, median and worst beside large ones. */
+  smallRunSeconds: z.object({ alone: z.number(), among: z.number(), median: z.number(), worst: z.number() }),
 });
 
 const regions = z.object({
@@ -59,7 +61,8 @@ const results = z.object({
   at: z.string(),
   seeds: z.array(z.int()),
   faults: z.record(z.string(), counted),
-  load: load.nullable(),
+  // Figures of another kind are no figures any more.
+  load: load.nullable().catch(null),
   regions: regions.nullable().default(null),
 });
 

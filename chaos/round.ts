@@ -59,7 +59,7 @@ export async function round(context: RoundContext, arena: Arena, fault: Fault): 
       Promise.all(started.map((run) => runs.ended(run, deadline))),
     ]);
     await broken.back?.();
-    const missed = broken.missed?.();
+    const missed = await broken.missed?.(runs, ended);
     if (missed) problems.push(missed);
   } catch (error) {
     problems.push(describeError(error));

@@ -69,6 +69,16 @@ export class Runs {
     });
   }
 
+  /** Whether the run has gone through a change of its workflow's code: https://docs.temporal.io/develop/typescript/versioning */
+  async isPatched({ id }: ChaosRun, patch: string): Promise<boolean> {
+    const { events } = await this.#asking((client) => client.workflow.getHandle(id).fetchHistory());
+    return (events ?? []).some(({ markerRecordedEventAttributes: marker }) =>
+      Object.values(marker?.details ?? {}).some(({ payloads }) =>
+        (payloads ?? []).some(({ data }) => Buffer.from(data ?? []).includes(patch)),
+      ),
+    );
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#connections.map((connection) => connection.close()));
   }

@@ -35,6 +35,7 @@ export function summarize(workflowId: string, plan: PlanSummary, totals: RunTota
     target: totals.target,
     replicated: totals.replicated ?? null,
     watermark: totals.watermark,
+    ledger: plan.ledger ?? null,
   };
 }
 

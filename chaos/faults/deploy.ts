@@ -9,12 +9,11 @@ import type { Broken, Fault } from './fault.ts';
 
 const run = promisify(execFile);
 
-/** Where the changed workflow begins; a step more, as a release might bring it: https://docs.temporal.io/develop/typescript/versioning */
-const BEGIN = 'export async function pipeline(input) {';
-const CHANGE = `
-import { patched as chaosPatched, sleep as chaosSleep } from '@temporalio/workflow';
-${BEGIN}
-    if (chaosPatched('chaos-step')) await chaosSleep(10);`;
+const PATCH = 'chaos-step';
+/** What a run comes to when its rows are committed: late enough for one that the old code has begun, and a step more there, as a release might bring it. */
+const BEFORE_END = 'const { run } = plan;';
+const STEP = `if (chaosPatched('${PATCH}')) await chaosSleep(10);`;
+const IMPORT = `import { patched as chaosPatched, sleep as chaosSleep } from '@temporalio/workflow';`;
 
 /** Makes a release that differs in a step of its workflow, and rolls it out. */
 export async function makeDeploy(folder: string): Promise<Fault> {
@@ -24,8 +23,8 @@ export async function makeDeploy(folder: string): Promise<Fault> {
   await symlink(join(ROOT, 'node_modules'), join(release, 'node_modules'));
   const workflow = join(release, 'dist/workflows/pipeline.js');
   const code = await readFile(workflow, 'utf8');
-  if (!code.includes(BEGIN)) throw new Error(`${workflow} has no "${BEGIN}"`);
-  await writeFile(workflow, code.replace(BEGIN, CHANGE));
+  if (code.split(BEFORE_END).length !== 2) throw new Error(`${workflow} does not have "${BEFORE_END}" once`);
+  await writeFile(workflow, `${IMPORT}\n${code.replace(BEFORE_END, `${STEP}\n${BEFORE_END}`)}`);
   await run(process.execPath, [join(release, 'dist/workers/bundle.js')], { cwd: release });
   return {
     name: 'rolling deploy',
@@ -48,6 +47,10 @@ async function roll({ supervisor, workerEnv, folder }: Scene, entry: string, bro
   // Until nothing of what the new code has begun is open, the old code may not go on with it.
   return {
     what: `${old.length} workers`,
+    missed: async (runs, ended) => {
+      const patched = await Promise.all(ended.map((each) => runs.isPatched(each, PATCH)));
+      return patched.some(Boolean) ? null : 'no run came to the changed step';
+    },
     back: async () => {
       for (const name of old) await supervisor.release(name);
       for (const name of old) await supervisor.untilUp(name);

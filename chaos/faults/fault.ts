@@ -1,5 +1,6 @@
 /** Something that breaks. */
 import type { Random } from '../random.ts';
+import type { EndedRun, Runs } from '../runs.ts';
 import type { Scene } from '../scene.ts';
 
 export interface Fault {
@@ -21,7 +22,7 @@ export interface Broken {
   /** What exactly, for the log. */
   readonly what: string;
   /** Asked when all runs have ended: why it did not happen, or null. */
-  readonly missed?: () => string | null;
+  readonly missed?: (runs: Runs, ended: readonly EndedRun[]) => string | null | Promise<string | null>;
   /** What is left to be done when all runs have ended. */
   readonly back?: () => Promise<void>;
 }

@@ -28,6 +28,14 @@ export default [
     row: departure,
     target: ({ table }) => postgres({ table, mode: 'upsert', key: ['id'], swap: 'never', replicated: 'wait' }),
   }),
+  // A few rows, which are not to wait behind many.
+  definePipeline({
+    name: 'few_departures',
+    params,
+    source: postgres({ url, query: 'select * from departures where id <= 500', key: ['id'] }),
+    row: departure,
+    target: ({ table }) => postgres({ table, mode: 'upsert', key: ['id'], swap: 'never' }),
+  }),
   // The same into a database of its own, on a disk that gets full.
   definePipeline({
     name: 'departures_on_small_disk',

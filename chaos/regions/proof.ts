@@ -22,7 +22,7 @@ const MOST_STALL_SECONDS = 20;
 
 export async function proveRegions(scene: RegionsScene, say: (message: string) => void): Promise<Step[]> {
   const steps: Step[] = [];
-  for (const step of [lostSynchronous, comesBack, cutOff, handsOverAndBack, lostAsynchronous, commandDies, lostAtHandover]) {
+  for (const step of [lostSynchronous, comesBack, cutOff, handsOverAndBack, lostAsynchronous, commandDies, lostAtHandover, goesOnAlone]) {
     const done = await step(scene);
     for (const problem of done.problems) say(`NOT AS IT SHOULD BE: ${problem}`);
     say(`${done.step}: ${done.problems.length === 0 ? 'as it should be' : 'NOT as it should be'}`);
@@ -92,6 +92,8 @@ async function cutOff(scene: RegionsScene): Promise<Step> {
   const problems: string[] = [];
   await scene.sluice('region', 'replication', 'synchronous');
   await untilSynchronous(scene, from);
+  const open = await startRun(scene, 'by-partition');
+  await untilCommits(scene.target(from), [open], 2);
   for (const proxy of PROXIES) await scene.sluice('cluster', 'kill', `${from}-${proxy}`, '--hold');
   await scene.sluice('region', 'failover', to, '--force');
   const alone = await scene.direct(from);
@@ -127,7 +129,7 @@ async function cutOff(scene: RegionsScene): Promise<Step> {
   if (!said.includes('rejoin')) problems.push(`status does not say what to do: ${said}`);
   const { givenUp } = (await scene.sluice('region', 'rejoin', from)) as unknown as { givenUp: GivenUp[] };
   if (!givenUp.some(({ run: of, rows }) => of === 'stale/2' && rows === 18)) problems.push(`what only region ${from} had is not named`);
-  problems.push(...(await endOf(scene, [run])));
+  problems.push(...(await endOf(scene, [open, run])));
   const left = await scene.target(from).query(`select from sluice.commits where run_key like 'stale/%'`);
   if (left.length > 0) problems.push(`what only region ${from} had is still there`);
   return { step: 'a region is cut off, lives on, and is seen again', ...NOTHING, problems };
@@ -193,17 +195,24 @@ async function pause(scene: RegionsScene, { id }: RegionRun): Promise<void> {
   );
 }
 
+/** What the commands say as they begin with a step; a repeated one leaves out what is done. */
+const HANDOVER_STEPS = [/Moving the target/, /Handing the namespace/, /Waiting until the target/];
+const FAILOVER_STEPS = [/cannot be reached/, /Making the target/, /Comparing the histories/, /Making the namespace/, /Looking after runs/];
+
 async function commandDies(scene: RegionsScene): Promise<Step> {
   const [from, to] = await sides(scene);
   const run = await startRun(scene, 'by-partition');
   await untilCommits(scene.target(from), [run], 1);
   const problems: string[] = [];
-  // In the middle of each of its steps; a machine that is slow or fast only moves them.
-  for (const milliseconds of [600, 1_500, 3_000, 4_500]) await scene.sluiceKilledAfter(milliseconds, 'region', 'handover', to);
+  // At each of its steps, as it begins with it.
+  const dies = async (saying: RegExp, ...command: string[]) => {
+    if (!(await scene.sluiceKilledAt(saying, 'region', ...command))) problems.push(`${command[0]} did not come to say ${saying}`);
+  };
+  for (const saying of HANDOVER_STEPS) await dies(saying, 'handover', to);
   await scene.sluice('region', 'handover', to);
   if ((await scene.active()) !== to) problems.push(`region ${to} is not active`);
   await scene.kill(to);
-  for (const milliseconds of [500, 800, 1_200]) await scene.sluiceKilledAfter(milliseconds, 'region', 'failover', from, '--force');
+  for (const saying of FAILOVER_STEPS) await dies(saying, 'failover', from, '--force');
   await scene.sluice('region', 'failover', from, '--force');
   problems.push(...(await endOf(scene, [run])));
   await scene.sluice('cluster', 'start', to);
@@ -213,7 +222,7 @@ async function commandDies(scene: RegionsScene): Promise<Step> {
   return { step: 'the command dies in the middle, and is repeated', ...NOTHING, problems };
 }
 
-/** Its commits since it became the primary are nowhere else, and it may not become one again. The last step: the region may have to be copied anew. */
+/** Its commits since it became the primary are nowhere else, and it may not become one again. The region may have to be copied anew. */
 async function lostAtHandover(scene: RegionsScene): Promise<Step> {
   const [from, to] = await sides(scene);
   const problems: string[] = [];
@@ -274,7 +283,7 @@ async function goOn(
   // One that was repeated has another time.
   const kept = new Set((await commitsIn(target, runs)).map(({ run, unit, at }) => `${run} ${unit} ${at}`));
   const rowsLost = committed.filter(({ run, unit, at }) => !kept.has(`${run} ${unit} ${at}`)).reduce((sum, { rows }) => sum + rows, 0);
-  const rowsSaidLost = answer.runs.reduce((sum, each) => sum + each.rowsLost, 0);
+  const rowsSaidLost = answer.runs.reduce((sum, each) => sum + (each.rowsLost ?? Number.NaN), 0);
   if (rowsLost !== rowsSaidLost)
     problems.push(`${rowsLost} rows were lost, and the command said ${rowsSaidLost}: ${JSON.stringify(answer.runs)}`);
   return { problems, recoverSeconds, rowsLost, rowsSaidLost };
@@ -283,6 +292,28 @@ async function goOn(
 async function endOf(scene: RegionsScene, runs: readonly RegionRun[]): Promise<string[]> {
   for (const run of runs) await untilEnded(scene, run);
   return await whatIsWrong(scene, runs);
+}
+
+/**
+ * A region that was given up comes back where the other is lost, and a person lets it go on. Its Temporal has never heard that it was given up, and the
+ * other one's must believe it when it comes back. The last step: both were made primaries by force.
+ */
+async function goesOnAlone(scene: RegionsScene): Promise<Step> {
+  const [from, to] = await sides(scene);
+  const problems: string[] = [];
+  await scene.kill(from);
+  await scene.sluice('region', 'failover', to, '--force');
+  await scene.kill(to);
+  await scene.sluice('cluster', 'start', from);
+  const answered = async () => (await scene.regions.target(from).node()) !== null && (await scene.regions.view(from)) !== null;
+  await until('it is up', answered, WELL_MS);
+  await scene.sluice('region', 'failover', from, '--force');
+  const run = await startRun(scene, 'at-once', 30_000);
+  await scene.sluice('cluster', 'start', to);
+  await until('both say that it is active', async () => (await scene.regions.view(to))?.active === from, WELL_MS);
+  if ((await scene.regions.view(from))?.active !== from) problems.push(`region ${from} has made way for the other one`);
+  problems.push(...(await endOf(scene, [run])));
+  return { step: 'a region that was given up goes on, the other is lost', ...NOTHING, problems };
 }
 
 async function untilSynchronous(scene: RegionsScene, region: string): Promise<void> {

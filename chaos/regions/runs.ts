@@ -89,11 +89,12 @@ async function nonDeterministic(scene: RegionsScene, { id }: RegionRun): Promise
   }
 }
 
-/** Watches all ledgers for anything that moves: a chunk or a commit. */
+/** Watches all ledgers for anything new: a chunk or a commit. */
 export class Moves {
   readonly #targets: readonly Database[];
   #last = Date.now();
-  #seen = new Map<Database, string>();
+  /** Of the newest that any ledger has had. What a standby that is promoted tells, its primary told before. */
+  #newest = 0;
   #stopped = false;
   readonly #watching: Promise<void>;
   /** The longest time in which nothing moved. */
@@ -112,27 +113,25 @@ export class Moves {
 
   async #watch(): Promise<void> {
     while (!this.#stopped) {
-      const moved = await Promise.all(this.#targets.map((target) => this.#moved(target)));
-      if (moved.some(Boolean)) {
+      const newest = Math.max(...(await Promise.all(this.#targets.map(newestIn))));
+      if (newest > this.#newest) {
+        this.#newest = newest;
         this.longestMs = Math.max(this.longestMs, Date.now() - this.#last);
         this.#last = Date.now();
       }
       await delay(100);
     }
   }
+}
 
-  /** A standby tells the same as its primary, only later. */
-  async #moved(target: Database): Promise<boolean> {
-    const [row] = await target
-      .query<{ now: string }>(
-        `select concat_ws(' ', (select count(*) from sluice.commits), (select max(committed_at) from sluice.commits), count(*), max(recorded_at)) as now
-         from sluice.chunks where not pg_is_in_recovery()`,
-      )
-      // Unlogged tables cannot be asked on a standby.
-      .catch(() => []);
-    if (!row) return false;
-    const moved = this.#seen.get(target) !== row.now;
-    this.#seen.set(target, row.now);
-    return moved;
-  }
+/** When the last chunk or commit was written, in milliseconds since 1970; 0 where there is none. */
+async function newestIn(target: Database): Promise<number> {
+  const [row] = await target
+    .query<{ newest: number | null }>(
+      `select extract(epoch from greatest((select max(committed_at) from sluice.commits), max(recorded_at)))::float8 * 1000 as newest
+       from sluice.chunks where not pg_is_in_recovery()`,
+    )
+    // Unlogged tables cannot be asked on a standby.
+    .catch(() => []);
+  return row?.newest ?? 0;
 }

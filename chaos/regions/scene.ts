@@ -62,12 +62,15 @@ export class RegionsScene {
     return await sluice(this.#folder, this.env, ...args);
   }
 
-  /** A command that dies after so long, if it has not ended before. @returns whether it has died */
-  async sluiceKilledAfter(milliseconds: number, ...args: string[]): Promise<boolean> {
-    const child = spawn(process.execPath, [CLI, ...args], { cwd: this.#folder, env: this.env, stdio: 'ignore' });
-    const timer = setTimeout(() => child.kill('SIGKILL'), milliseconds);
+  /** A command that dies as it says this. @returns whether it has died */
+  async sluiceKilledAt(saying: RegExp, ...args: string[]): Promise<boolean> {
+    const child = spawn(process.execPath, [CLI, ...args], { cwd: this.#folder, env: this.env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (piece: Buffer) => {
+      said += piece;
+      if (saying.test(said)) child.kill('SIGKILL');
+    });
     const [, signal] = await once(child, 'exit');
-    clearTimeout(timer);
     return signal === 'SIGKILL';
   }
 

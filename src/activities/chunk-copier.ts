@@ -5,7 +5,7 @@ import { type PartitionState, recordChunk } from '../ledger/chunks.ts';
 import { type Fence, holdFence } from '../ledger/fence.ts';
 import { forgetQuarantineFrom, quarantineRows } from '../ledger/quarantine.ts';
 import { type RowsTable, setPartition } from '../ledger/staging.ts';
-import { ChunkSize } from './chunk-size.ts';
+import { ChunkSize, smallEnough } from './chunk-size.ts';
 import { ChunkWriter, type ChunkWriterOptions, type CopiedChunk } from './chunk-writer.ts';
 import { commitWhole, keepBadRows, requireFewBad, TooManyBad } from './direct-chunk.ts';
 import { faultPoint } from './fault-points.ts';
@@ -34,7 +34,9 @@ export class ChunkCopier {
    */
   async copyNext(state: PartitionState): Promise<PartitionState> {
     const began = performance.now();
-    const next = await this.#inTransaction(state, (client) => this.#writer.write(client, state.position, this.#size.rows));
+    const next = await smallEnough(this.#size, (limit) =>
+      this.#inTransaction(state, (client) => this.#writer.write(client, state.position, limit)),
+    );
     this.#size.learn({
       rows: next.rowsRead - state.rowsRead,
       rejected: next.rowsQuarantined - state.rowsQuarantined,
@@ -45,7 +47,9 @@ export class ChunkCopier {
 
   /** The same chunk row by row: what staging refuses goes to quarantine with the server's reason. */
   async copyNextCarefully(state: PartitionState): Promise<PartitionState> {
-    return await this.#inTransaction(state, (client) => this.#writer.writeCarefully(client, state.position, this.#size.rows));
+    return await smallEnough(this.#size, (limit) =>
+      this.#inTransaction(state, (client) => this.#writer.writeCarefully(client, state.position, limit)),
+    );
   }
 
   async #inTransaction(state: PartitionState, copy: (client: Connection) => Promise<CopiedChunk>): Promise<PartitionState> {

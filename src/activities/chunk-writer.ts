@@ -2,6 +2,7 @@
 import { RECORD_VALUES } from '../connectors/index.ts';
 import type { Connection } from '../connectors/postgres/database.ts';
 import { isDataError } from '../connectors/postgres/errors.ts';
+import { RejectedRows } from '../connectors/rejected-rows.ts';
 import type { ChunkRequest, CopyChunk, PlannedPartition, RecordChunk, RejectedRow, Source } from '../connectors/source.ts';
 import type { Json } from '../contracts/run.ts';
 import { TransientError } from '../errors.ts';
@@ -12,6 +13,7 @@ import { type EncodedLine, type EncodeOptions, encodedLines, encodeRecords, POSI
 import { NULL_NOT_ALLOWED } from '../validation/reasons.ts';
 import { recordEncoding } from '../validation/record-encoding.ts';
 import type { ColumnType } from '../validation/row-schema.ts';
+import type { ChunkLimit } from './chunk-size.ts';
 import { copyIn } from './copy-in.ts';
 
 export interface ChunkWriterOptions {
@@ -53,10 +55,11 @@ export class ChunkWriter {
    * The chunk that starts at `position`.
    *
    * @throws pg.DatabaseError (class 22 or 23) where the table refuses a value
+   * @throws TooManyRejected where more rows are bad than the worker's memory should hold
    * @throws MiscountedChunk where the server has not written as many rows as the source has given
    */
-  async write(client: Connection, position: Json, maxRows: number): Promise<CopiedChunk> {
-    const chunk = await this.#read(position, maxRows);
+  async write(client: Connection, position: Json, size: ChunkLimit): Promise<CopiedChunk> {
+    const chunk = await this.#read(position, size);
     const staged = await copyIn(client, this.#table.name, chunk);
     const { rejected, rowsRead, position: next, last } = chunk.end();
     const isCounted = this.#options.plan.transfer !== 'records' && rowsRead !== null;
@@ -67,15 +70,15 @@ export class ChunkWriter {
   }
 
   /** The same chunk row by row: what the table refuses is rejected with the server's reason. */
-  async writeCarefully(client: Connection, position: Json, maxRows: number): Promise<CopiedChunk> {
-    const records = counted(await this.#options.source.readRecords(this.#request(position, maxRows)));
-    const rejected: RejectedRow[] = [];
+  async writeCarefully(client: Connection, position: Json, size: ChunkLimit): Promise<CopiedChunk> {
+    const records = counted(await this.#options.source.readRecords(this.#request(position, size)));
+    const rejected = new RejectedRows(size.maxRejectedBytes);
     const lines = encodedLines(records, this.#encoding(), rejected);
     let staged = 0;
     let pending: EncodedLine[] = [];
     const flush = async () => {
       const { refused, written } = await this.#copyWithSavepoints(client, pending);
-      rejected.push(...refused);
+      for (const row of refused) rejected.add(row);
       staged += written;
       pending = [];
     };
@@ -86,24 +89,25 @@ export class ChunkWriter {
       }
     }
     await flush();
-    return { staged, rejected, rowsRead: records.count(), ...records.end() };
+    return { staged, rejected: rejected.rows, rowsRead: records.count(), ...records.end() };
   }
 
-  async #read(position: Json, maxRows: number): Promise<CopyChunk> {
+  async #read(position: Json, size: ChunkLimit): Promise<CopyChunk> {
     const { source, plan } = this.#options;
     if (plan.transfer !== 'records' && source.readCopy) {
       return await source.readCopy({
-        ...this.#request(position, maxRows),
+        ...this.#request(position, size),
         transfer: plan.transfer,
         rowSchema: this.#options.pipeline.row,
         withPosition: this.#table.marked,
         columns: plan.staged.filter((column) => plan.read.includes(column.name)),
       });
     }
-    return encodeRecords(await source.readRecords(this.#request(position, maxRows)), this.#encoding());
+    const records = await source.readRecords(this.#request(position, size));
+    return encodeRecords(records, this.#encoding(), new RejectedRows(size.maxRejectedBytes));
   }
 
-  #request(position: Json, maxRows: number): ChunkRequest & { readonly schema: readonly ColumnType[] } {
+  #request(position: Json, { maxRows, maxRejectedBytes }: ChunkLimit): ChunkRequest & { readonly schema: readonly ColumnType[] } {
     const { plan, planned, pipeline } = this.#options;
     return {
       partition: planned,
@@ -114,6 +118,7 @@ export class ChunkWriter {
       maxRows,
       maxBytes: pipeline.chunk.bytes,
       maxMs: pipeline.chunk.ms,
+      maxRejectedBytes,
       signal: new AbortController().signal,
     };
   }

@@ -88,14 +88,13 @@ export function createCommitUnit(dependencies: Dependencies) {
             if (error instanceof Undo) return error.result;
             if (error instanceof PermanentError && error.code === 'DataRefused') {
               const transform = unitName('transform', id);
-              if (plan.targetRefusesTwins && sqlState(error.cause) === UNIQUE_VIOLATION) {
-                await database.transaction(async (client) => {
-                  await holdFence(client, fence);
-                  await lookForTwins(client, run.key, id, transform);
-                });
-                return { status: 'incomplete', missing: 1 };
-              }
-              await markRefused(database, run.key, transform);
+              const twins = plan.targetRefusesTwins && sqlState(error.cause) === UNIQUE_VIOLATION;
+              await database.transaction(async (client) => {
+                await holdFence(client, fence);
+                if (twins) await lookForTwins(client, run.key, id, transform);
+                else await markRefused(client, run.key, transform);
+              });
+              if (twins) return { status: 'incomplete', missing: 1 };
             }
             throw error;
           }

@@ -6,7 +6,7 @@
 import type { RunRef } from '../contracts/run.ts';
 import type { FinishRunInput, RunTotals } from '../contracts/stages.ts';
 import { TransientError } from '../errors.ts';
-import { acknowledge } from '../ledger/acknowledge.ts';
+import { acknowledge, wasAcknowledged } from '../ledger/acknowledge.ts';
 import { readWatermark } from '../ledger/commits.ts';
 import { quarantineReasons } from '../ledger/quarantine.ts';
 import type { RunPlan } from '../ledger/run-plan.ts';
@@ -57,7 +57,8 @@ function missingUnits(plan: RunPlan, commits: { readonly units: number; readonly
 async function requireReplicated(run: RunRef, { pipeline, database }: PlannedRun): Promise<boolean | null> {
   const { replicated } = pipeline.target;
   if (await acknowledge(database, run.key)) return true;
-  if (replicated !== 'wait') return replicated === 'report' ? false : null;
+  if (replicated === 'report' || (replicated === 'auto' && (await wasAcknowledged(database)))) return false;
+  if (replicated !== 'wait') return null;
   throw new TransientError(
     'Unreplicated',
     `${database.label} has no synchronous standby at the moment. The rows are committed; the run ends when a standby has them (replicated: 'wait'). Look after the standby.`,

@@ -11,6 +11,7 @@ import type { PlanSummary, RunRef } from '../contracts/run.ts';
 import type { PlanRunInput } from '../contracts/stages.ts';
 import { PermanentError, TransientError } from '../errors.ts';
 import { endingBlockers } from '../ledger/fence.ts';
+import { ledgerIdentity } from '../ledger/identity.ts';
 import { createStagingOf } from '../ledger/landing.ts';
 import { migrateLedger } from '../ledger/migrations.ts';
 import { insertPartitions, insertRun, type RunPlan, readNewestPlan, readRun, type StoredRun, updatePlan } from '../ledger/run-plan.ts';
@@ -61,7 +62,7 @@ async function planRun(dependencies: Dependencies, input: PlanRunInput): Promise
 
   if (input.retryOf !== null) return await resume(dependencies, database, pipeline, run, await readNewestPlan(database, input.retryOf));
   const stored = await readRun(database, input.runKey);
-  if (stored) return summarize(dependencies, pipeline, { ...run, fingerprint: stored.fingerprint }, stored.plan);
+  if (stored) return await summarize(dependencies, database, pipeline, { ...run, fingerprint: stored.fingerprint }, stored.plan);
 
   // A source of its own: files and tables as they are now, not as an earlier run of this worker saw them.
   const source = dependencies.freshSource(pipeline.source);
@@ -121,10 +122,10 @@ async function makePlan(
     { lockTimeoutMs: 0 },
   );
   await faultPoint('plan:after-commit');
-  if (plan) return summarize(dependencies, pipeline, run, plan);
+  if (plan) return await summarize(dependencies, database, pipeline, run, plan);
   const twin = await readRun(database, run.key);
   if (!twin) throw new TransientError('Unexpected', `Run ${run.key} was planned by another attempt and is gone again.`);
-  return summarize(dependencies, pipeline, { ...run, fingerprint: twin.fingerprint }, twin.plan);
+  return await summarize(dependencies, database, pipeline, { ...run, fingerprint: twin.fingerprint }, twin.plan);
 }
 
 async function resume(
@@ -150,10 +151,16 @@ async function resume(
     );
   }
   await resumeRun(database, stored, { transformed: pipeline.sqlTransform !== null });
-  return summarize(dependencies, pipeline, { ...run, key: stored.runKey }, stored.plan);
+  return await summarize(dependencies, database, pipeline, { ...run, key: stored.runKey }, stored.plan);
 }
 
-function summarize(dependencies: Dependencies, pipeline: BoundPipeline, run: RunRef, plan: RunPlan): PlanSummary {
+async function summarize(
+  dependencies: Dependencies,
+  database: Database,
+  pipeline: BoundPipeline,
+  run: RunRef,
+  plan: RunPlan,
+): Promise<PlanSummary> {
   const { window } = plan;
   const span = window ? `${window.cursor} after ${window.low?.[0] ?? 'the beginning'} to ${window.high?.[0] ?? 'nothing new'}` : undefined;
   return {
@@ -165,6 +172,7 @@ function summarize(dependencies: Dependencies, pipeline: BoundPipeline, run: Run
     searchAttributes: dependencies.options.searchAttributes,
     description: `${plan.source} to ${plan.target}`,
     ...(span === undefined ? {} : { window: span }),
+    ledger: await ledgerIdentity(database),
   };
 }
 

@@ -10,6 +10,7 @@ import type { Json, RunRef } from '../contracts/run.ts';
 import { readLoaded } from '../ledger/loaded-partitions.ts';
 import { columnList, createTemporaryStaging, ofUnit, PARTITION_COLUMN, setPartition } from '../ledger/staging.ts';
 import { POSITION_COLUMN } from '../validation/encode-records.ts';
+import { ChunkSize, smallEnough } from './chunk-size.ts';
 import { ChunkWriter, type CopiedChunk, needsCare } from './chunk-writer.ts';
 import type { Dependencies } from './dependencies.ts';
 import { faultPoint } from './fault-points.ts';
@@ -79,17 +80,24 @@ async function copyAgain(
   const source = dependencies.source(pipeline.source);
   await source.verify(planned, signal);
   const writer = new ChunkWriter({ name: STAGED, marked: true, logged: false }, { source, pipeline, plan, planned });
+  const size = new ChunkSize(pipeline.chunk);
   let position: Json = null;
   for (let last = false; !last; ) {
     signal.throwIfAborted();
-    await client.query('savepoint chunk');
+    const began = performance.now();
     const from: Json = position;
-    const chunk: CopiedChunk = await writer.write(client, from, pipeline.chunk.rows).catch(async (error) => {
-      if (!needsCare(error)) throw error;
-      await client.query('rollback to savepoint chunk');
-      return await writer.writeCarefully(client, from, pipeline.chunk.rows);
+    await client.query('savepoint chunk');
+    const undo = async () => await client.query('rollback to savepoint chunk');
+    const chunk: CopiedChunk = await smallEnough(size, async (limit) => {
+      await undo();
+      return await writer.write(client, from, limit).catch(async (error) => {
+        if (!needsCare(error)) throw error;
+        await undo();
+        return await writer.writeCarefully(client, from, limit);
+      });
     });
     await client.query('release savepoint chunk');
+    size.learn({ rows: chunk.rowsRead, rejected: chunk.rejected.length, ms: performance.now() - began });
     ({ position, last } = chunk);
     await faultPoint('verify:copied', client);
   }

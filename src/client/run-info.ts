@@ -34,6 +34,8 @@ export interface RunInfo {
 export interface RunFilter {
   readonly pipeline?: string;
   readonly status?: ListedStatus;
+  /** Only those that have not ended, whatever they do at the moment. */
+  readonly open?: boolean;
   /** Most recent first. @default 20 */
   readonly limit?: number;
 }
@@ -62,6 +64,7 @@ const EXECUTION_STATUS: Record<ListedStatus, string> = {
 export async function listRuns(client: Client, filter: RunFilter = {}): Promise<RunInfo[]> {
   const limit = filter.limit ?? 20;
   const conditions = [`WorkflowType = '${PIPELINE_WORKFLOW}'`];
+  if (filter.open) conditions.push(`ExecutionStatus = 'Running'`);
   if (filter.status) conditions.push(`ExecutionStatus = '${EXECUTION_STATUS[filter.status]}'`);
   const byPipeline = filter.pipeline ? [...conditions, `SluicePipeline = '${filter.pipeline.replaceAll("'", "''")}'`] : conditions;
   const wanted = (info: RunInfo) =>

@@ -104,6 +104,8 @@ export interface ChunkRequest {
   readonly maxBytes: number;
   /** How long reading may take, in milliseconds, about; at least one row is read. No limit where left out. */
   readonly maxMs?: number | undefined;
+  /** What its bad rows may take of the worker's memory; the chunk fails with {@link TooManyRejected} beyond. No limit where left out. */
+  readonly maxRejectedBytes?: number | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -57,6 +57,8 @@ export interface PlanSummary {
   readonly description: string;
   /** The part of an incremental pipeline that this run moves, for people; absent otherwise. */
   readonly window?: string;
+  /** Which database has the ledger and the rows, by whatever address it is reached; null where its server does not tell. */
+  readonly ledger?: string | null;
 }
 
 /** A partition of the plan as the workflows see it. */
@@ -136,4 +138,6 @@ export interface RunSummary {
   readonly replicated: boolean | null;
   /** Where the next incremental run starts; null for pipelines that are not incremental. */
   readonly watermark: Json;
+  /** Which database has the ledger and the rows, by whatever address it is reached; null where that is not known. */
+  readonly ledger: string | null;
 }

@@ -1,5 +1,5 @@
 /** The proof that staging holds what the plan asks for. A crash of the server empties staging and the records that vouch for it. */
-import type { Connection, Database } from '../connectors/postgres/database.ts';
+import type { Connection } from '../connectors/postgres/database.ts';
 import { ofUnit, PARTITION_COLUMN, type RowsTable } from './staging.ts';
 
 /** What staging holds of the run, or of one partition. */
@@ -62,8 +62,8 @@ export async function markChecked(client: Connection, runKey: string, unit: stri
 }
 
 /** Takes that back: the target refused the rows. */
-export async function markRefused(database: Database, runKey: string, unit: string): Promise<void> {
-  await database.query('update sluice.transforms set checked = false where run_key = $1 and unit = $2', [runKey, unit]);
+export async function markRefused(client: Connection, runKey: string, unit: string): Promise<void> {
+  await client.query('update sluice.transforms set checked = false where run_key = $1 and unit = $2', [runKey, unit]);
 }
 
 /** What the transform recorded for a unit; null where it has not run, or a crash of the server has emptied staging since. */

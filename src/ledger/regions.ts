@@ -41,7 +41,7 @@ export async function nameFirstRegion(database: Database, region: string): Promi
 /**
  * From here on only workers of this region write; sessions of others that are in the middle of a transaction are ended. May be called again.
  * The term grows whenever that changes anything, and to no less than what the clock says: of two regions that took over without knowing of each other,
- * the later one has the greater term.
+ * the later one has the greater term. It waits for no standby: the other region may be the one that was lost.
  *
  * @param also a region that has handed over: Temporal there knows that it is not active, and what its workers have in hand is fenced as any attempt is
  * @returns its term
@@ -53,6 +53,7 @@ export async function takeTerm(database: Database, region: string, also: string 
 }
 
 async function raiseTerm(client: Connection, region: string, also: string | null): Promise<number> {
+  await client.query('set local synchronous_commit = local');
   const { rows } = await client.query<{ term: number }>(
     `insert into sluice.regions as r (term, region, also) values (1, $1, $2)
      on conflict (id) do update set

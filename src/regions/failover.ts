@@ -3,9 +3,10 @@
  * lets only this region's workers write, and makes the namespace active here. Every step is skipped that has been done: it can be repeated after
  * any crash.
  */
-import { describeError, PermanentError } from '../errors.ts';
+import { describeError, PermanentError, TransientError } from '../errors.ts';
 import { migrateLedger } from '../ledger/migrations.ts';
 import { readActiveRegion, takeTerm } from '../ledger/regions.ts';
+import { compareOpenRuns, type OpenRun } from './compare-open-runs.ts';
 import type { Regions } from './regions.ts';
 import type { TargetRegion } from './target-region.ts';
 
@@ -18,13 +19,18 @@ export interface FailoverOptions {
 export interface Failover {
   /** Regions that could be reached, and write no more. */
   readonly ended: readonly string[];
-  /** Regions that could not: what they do is not known. */
+  /** Regions where that could not be done: what they do is not known. */
   readonly unreachable: readonly string[];
   readonly term: number;
   /** The last commit of the target that had arrived here; null where that is not known. */
   readonly lastReplicated: Date | null;
+  /** Runs that go on, and what the target has lost of them; null where they could not be listed. */
+  readonly open: readonly OpenRun[] | null;
+  /** They went on before they were compared: this command has been here before. What they had repeated by then does not count as lost. */
+  readonly repeated: boolean;
 }
 
+const READY_MS = 15_000;
 /** The primary must be one soon; Patroni looks every two seconds. */
 const PROMOTED_MS = 60_000;
 const ENDED_MS = 15_000;
@@ -44,26 +50,56 @@ export async function failover(regions: Regions, to: string, { force, say }: Fai
     );
   }
   const target = regions.target(to);
-  for (const { name } of regions.othersThan(to)) await requireNotStale(target, regions.target(name));
+  const others = regions.othersThan(to).map(({ name }) => regions.target(name));
+  // Before anything is ended elsewhere: what is to go on must be able to.
+  const node = await target.until('answering', async () => await answers(target), READY_MS);
+  for (const other of others) await requireNotStale(target, other);
+  const promote = node.role !== 'primary';
   const ended: string[] = [];
   const unreachable: string[] = [];
-  if ((await target.node())?.role !== 'primary') {
-    for (const { name } of regions.othersThan(to))
-      (await endWriters(regions.target(name), say)) ? ended.push(name) : unreachable.push(name);
+  for (const other of others) ((await endWriters(other, promote, say)) ? ended : unreachable).push(other.region.name);
+  if (promote) {
     say(`Making the target in region ${to} the primary.`);
-    await target.promoteAlone();
-    await target.until('the primary', ({ role }) => role === 'primary', PROMOTED_MS);
+    await becomePrimary(target);
   }
   await target.setSynchronous(null);
   const database = target.database();
   await migrateLedger(database);
+  const writer = await readActiveRegion(database);
   const term = await takeTerm(database, to, null);
-  if (before.active !== to) {
+  say('Comparing the histories of open runs with the ledger.');
+  const open = await compareOpenRuns(temporal.client(), database).catch((error: unknown) => {
+    // They are not kept waiting for it.
+    say(`The open runs could not be compared: ${describeError(error)}.`);
+    return null;
+  });
+  // Of a region that has come back alone, Temporal does not know that another one took over.
+  const unaware = before.active === to && (promote || writer?.region !== to);
+  const moves = before.active !== to || unaware;
+  if (moves) {
     say(`Making the namespace "${regions.namespace}" active in region ${to}.`);
-    await temporal.takeNamespace();
+    if (unaware) for (const { name } of regions.othersThan(to)) await temporal.giveNamespace(name);
+    await temporal.giveNamespace(to);
   }
   const [replayed] = await database.query<{ at: Date | null }>('select pg_last_xact_replay_timestamp() as at');
-  return { ended, unreachable, term, lastReplicated: replayed?.at ?? null };
+  return { ended, unreachable, term, lastReplicated: replayed?.at ?? null, open, repeated: !moves };
+}
+
+async function answers(target: TargetRegion): Promise<boolean> {
+  await target.database().query('select');
+  return true;
+}
+
+/** Where Patroni does not do it, for the other region has a primary that the command could not see, all is put back. */
+async function becomePrimary(target: TargetRegion): Promise<void> {
+  await target.promoteAlone();
+  try {
+    await target.until('the primary', ({ role }) => role === 'primary', PROMOTED_MS);
+  } catch (error) {
+    // Else it would become one by itself, whenever it can reach nobody.
+    await target.demote();
+    throw error;
+  }
 }
 
 /**
@@ -82,13 +118,23 @@ async function requireNotStale(target: TargetRegion, other: TargetRegion): Promi
   );
 }
 
-/** False where it cannot be reached. */
-async function endWriters(target: TargetRegion, say: (message: string) => void): Promise<boolean> {
+/**
+ * @param demote false where there is another primary already, whose history this one's may have left: it is not wound back without being asked
+ * @returns false where it could not be done
+ */
+async function endWriters(target: TargetRegion, demote: boolean, say: (message: string) => void): Promise<boolean> {
   const { name } = target.region;
   try {
-    if ((await target.node()) === null) throw new Error('nobody answers');
-    await target.demote();
-    await target.until('a standby', ({ role }) => role === 'standby', ENDED_MS);
+    const node = await target.node();
+    if (node === null) throw new TransientError('TargetUnreachable', 'nobody answers');
+    if (node.role === 'primary' && !demote) {
+      say(`The target in region ${name} is a primary as well. What it has alone, and gets from now on, is not seen here.`);
+      return false;
+    }
+    if (node.role === 'primary') {
+      await target.demote();
+      await target.until('a standby', ({ role }) => role === 'standby', ENDED_MS);
+    }
     say(`The target in region ${name} takes no more writes.`);
     return true;
   } catch (error) {

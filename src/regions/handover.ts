@@ -20,7 +20,7 @@ const ROLE_MS = 60_000;
 const FOLLOWS_MS = 120_000;
 
 /**
- * @throws PermanentError `RegionNotReady` where the other region is not a good standby
+ * @throws PermanentError `RegionNotReady` where the other region is not a good standby, `TwoPrimaries`
  * @throws TransientError `RegionUnreachable`, `TargetNotReady`, `HandoverFailed`
  */
 export async function handover(regions: Regions, to: string, { say }: HandoverOptions): Promise<void> {
@@ -29,6 +29,7 @@ export async function handover(regions: Regions, to: string, { say }: HandoverOp
   const [other] = regions.othersThan(to);
   if (!other) throw new PermanentError('UnknownRegion', 'There is one region only.');
   const [from, next] = [regions.target(other.name), regions.target(to)];
+  await requireOnePrimary(from, next, newest.active);
   await moveTarget(from, next, say);
   await takeBoth(next, to, other.name);
   if (newest.active !== to) {
@@ -38,6 +39,18 @@ export async function handover(regions: Regions, to: string, { say }: HandoverOp
   // Until then a loss of this region would cost what it has committed.
   say(`Waiting until the target in region ${other.name} follows.`);
   await untilFollows(next, from, FOLLOWS_MS);
+}
+
+/** @throws PermanentError `TwoPrimaries` */
+async function requireOnePrimary(from: TargetRegion, to: TargetRegion, active: string): Promise<void> {
+  const [old, next] = await Promise.all([from.node(), to.node()]);
+  if (old?.role !== 'primary' || next?.role !== 'primary') return;
+  const other = (active === to.region.name ? from : to).region.name;
+  throw new PermanentError(
+    'TwoPrimaries',
+    `The targets in regions ${from.region.name} and ${to.region.name} are both primaries, and region ${active} is active. What only region ${other} has is named, ` +
+      `and given up, by: sluice region rejoin ${other}`,
+  );
 }
 
 /** The region becomes the one that writes; the other may until what its workers have in hand has come to an end. */

@@ -3,12 +3,17 @@
  * has lost; one that had ended, or whose history did not arrive, is started again. May be repeated.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RunFilter, RunInfo } from '../client/run-info.ts';
+import { readRunStart } from '../client/run-start.ts';
 import type { SluiceClient } from '../client/sluice-client.ts';
 import type { Database } from '../connectors/postgres/database.ts';
-import type { Json, PipelineInput } from '../contracts/run.ts';
+import type { Json, PipelineInput, RunSummary } from '../contracts/run.ts';
 import { describeError, SluiceError } from '../errors.ts';
+import { ledgerIdentity } from '../ledger/identity.ts';
 import { readNewestPlan } from '../ledger/run-plan.ts';
 import { sumCommits } from '../ledger/runs.ts';
+import { AT_A_TIME, isElsewhere, MOST_RUNS, type OpenRun } from './compare-open-runs.ts';
+import { inParallel } from './in-parallel.ts';
 
 /** `goes on`: it is open. `started again`: here, by this command. `whole`: the target has all of it, though its history did not arrive. */
 export type Outcome = 'goes on' | 'started again' | 'whole' | 'failed';
@@ -17,8 +22,11 @@ export interface ReconciledRun {
   readonly run: string;
   readonly pipeline: string;
   readonly outcome: Outcome;
-  /** Rows that were committed according to the history, and are not according to the ledger. They are read from the source again. */
-  readonly rowsLost: number;
+  /**
+   * Rows that were committed according to the history, and are not according to the ledger. They are read from the source again. Null where the history
+   * could not be read.
+   */
+  readonly rowsLost: number | null;
   /** Rows that are committed. */
   readonly rowsKept: number;
   /** For people. */
@@ -26,65 +34,68 @@ export interface ReconciledRun {
 }
 
 const ANSWER_MS = 30_000;
-const MOST_RUNS = 10_000;
 /** Clocks of regions differ, and a commit is younger than what it belongs to. */
 const MARGIN_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-/** @param lastReplicated the last commit that the target had got when it took over: what ended before is there */
-export async function reconcile(sluice: SluiceClient, database: Database, lastReplicated: Date | null): Promise<ReconciledRun[]> {
-  const since = new Date((lastReplicated?.getTime() ?? Date.now() - DAY_MS) - MARGIN_MS);
-  const open = (await sluice.list({ status: 'running', limit: MOST_RUNS })).concat(
-    await sluice.list({ status: 'paused', limit: MOST_RUNS }),
-    await sluice.list({ status: 'planning', limit: MOST_RUNS }),
-  );
-  const ended = (await sluice.list({ status: 'succeeded', limit: MOST_RUNS })).filter(
-    ({ closedAt }) => closedAt !== null && closedAt > since,
-  );
-  const reconciled = await Promise.all(open.map(({ id, pipeline }) => openRun(sluice, database, id, pipeline)));
-  for (const { id, pipeline } of ended) {
-    const again = await endedRun(sluice, database, id, pipeline);
-    if (again) reconciled.push(again);
-  }
-  const known = new Set([...open, ...ended].map(({ id }) => id));
-  for (const run of await runsOfLedger(database, since)) {
-    if (known.has(run.workflowId)) continue;
-    const unknown = await runWithoutHistory(sluice, database, run);
-    if (unknown) reconciled.push(unknown);
-  }
-  return reconciled;
+export interface Moved {
+  /** The runs that were open, as they were compared before they went on; null where they could not be. */
+  readonly open: readonly OpenRun[] | null;
+  /** The last commit that the target had got when it took over: what ended before is there. */
+  readonly lastReplicated: Date | null;
 }
 
-async function openRun(sluice: SluiceClient, database: Database, id: string, pipeline: string): Promise<ReconciledRun> {
-  const { runKey } = await sluice.startOf(id);
-  const kept = await committedRows(database, runKey);
-  const said = await rowsSaidLoaded(sluice, id);
-  const rowsLost = Math.max(0, (said ?? 0) - kept);
-  const note = said === null ? 'no worker has answered yet: what it had done is not known' : '';
-  return { run: id, pipeline, outcome: 'goes on', rowsLost, rowsKept: kept, note };
+export async function reconcile(sluice: SluiceClient, database: Database, moved: Moved): Promise<ReconciledRun[]> {
+  const since = new Date((moved.lastReplicated?.getTime() ?? Date.now() - DAY_MS) - MARGIN_MS);
+  const ledger = await ledgerIdentity(database);
+  const open = moved.open ?? (await listed(sluice, { open: true })).map(notCompared);
+  const ended = (await listed(sluice, { status: 'succeeded' })).filter(({ closedAt }) => closedAt !== null && closedAt > since);
+  const again = await inParallel(ended, AT_A_TIME, (info) => endedRun(sluice, database, ledger, info));
+  const known = new Set([...open.map(({ run }) => run), ...ended.map(({ id }) => id)]);
+  const others = (await runsOfLedger(database, since)).filter(({ workflowId }) => !known.has(workflowId));
+  const unknown = await inParallel(others, AT_A_TIME, (run) => runWithoutHistory(sluice, database, run));
+  return [
+    ...open.map((run) => ({ ...run, outcome: 'goes on' as const })),
+    ...[...again, ...unknown].flatMap((run) => (run === null ? [] : [run])),
+  ];
 }
 
-/** What the history says; null where no worker has told in time: it takes the run over first. */
-async function rowsSaidLoaded(sluice: SluiceClient, id: string): Promise<number | null> {
+/** The namespace has just moved: its services may need a moment until they answer. */
+async function listed(sluice: SluiceClient, filter: RunFilter): Promise<RunInfo[]> {
   for (const deadline = Date.now() + ANSWER_MS; ; await delay(500)) {
     try {
-      return (await sluice.get(id).progress({ timeoutMs: Math.max(deadline - Date.now(), 1_000) })).rows.loaded;
-    } catch {
-      if (Date.now() > deadline) return null;
+      return await sluice.list({ ...filter, limit: MOST_RUNS });
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
     }
   }
 }
 
-/** Null where the target has all of it. */
-async function endedRun(sluice: SluiceClient, database: Database, id: string, pipeline: string): Promise<ReconciledRun | null> {
-  const { rowsLoaded, runKey } = await sluice.get(id).result();
-  const kept = await committedRows(database, runKey);
-  if (kept >= rowsLoaded) return null;
-  const { pipeline: name, params } = await sluice.startOf(id);
-  return await startAgain(sluice, database, {
-    ...{ run: id, pipeline, rowsLost: rowsLoaded - kept, rowsKept: kept },
-    ...{ runKey, input: { pipeline: name, params }, note: 'it had succeeded, and the target has lost its commit' },
-  });
+function notCompared({ id, pipeline }: RunInfo): OpenRun {
+  return { run: id, pipeline, rowsLost: null, rowsKept: 0, note: 'it was not compared before it went on' };
+}
+
+/** Null where the target has all of it, or it is not the regions' target. */
+async function endedRun(sluice: SluiceClient, database: Database, ledger: string | null, info: RunInfo): Promise<ReconciledRun | null> {
+  const { id, runId, pipeline } = info;
+  try {
+    const client = sluice.temporal;
+    // This execution: its id may have been used again.
+    const handle = client.workflow.getHandle(id, runId, { followRuns: false });
+    const summary = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.result() as Promise<RunSummary>);
+    if (isElsewhere(summary.ledger, ledger)) return null;
+    const { rowsLoaded, runKey } = summary;
+    const kept = await committedRows(database, runKey);
+    if (kept >= rowsLoaded) return null;
+    const { pipeline: name, params } = await readRunStart(client, id, runId);
+    return await startAgain(sluice, database, {
+      ...{ run: id, pipeline, rowsLost: rowsLoaded - kept, rowsKept: kept },
+      ...{ runKey, input: { pipeline: name, params }, note: 'it had succeeded, and the target has lost its commit' },
+    });
+  } catch (error) {
+    const note = `it had succeeded, and could not be compared with the target (${describeError(error)}): sluice verify ${id}`;
+    return { run: id, pipeline, outcome: 'failed', rowsLost: null, rowsKept: 0, note };
+  }
 }
 
 interface RunOfLedger {

@@ -16,9 +16,17 @@ export interface GivenUp {
 
 const REPLICATED_MS = 120_000;
 const STANDBY_MS = 180_000;
+const FOLLOWS_SOON_MS = 30_000;
+const ANSWERS_MS = 60_000;
+/** Commits that are compared: since so long before the other region took over. */
+const COMPARED_DAYS = 7;
 
-/** @throws PermanentError `RegionActive` @throws TransientError `RegionUnreachable`, `TargetNotReady` */
-export async function rejoin(regions: Regions, name: string, say: (message: string) => void): Promise<GivenUp[]> {
+/**
+ * @returns what only the region had; null where its server did not answer, and nobody knows
+ * @throws PermanentError `RegionActive`, `RegionDiverged`
+ * @throws TransientError `RegionUnreachable`, `TargetNotReady`
+ */
+export async function rejoin(regions: Regions, name: string, say: (message: string) => void): Promise<GivenUp[] | null> {
   await regions.temporal(name);
   const newest = await regions.newestView();
   if (!newest || newest.active === name) {
@@ -28,14 +36,24 @@ export async function rejoin(regions: Regions, name: string, say: (message: stri
   await untilKnown(regions, name, newest.active);
   const [target, primary] = [regions.target(name), regions.target(newest.active)];
   const node = await target.until('answering', () => true, STANDBY_MS);
-  if (node.role === 'standby' && node.leads && node.streaming) return [];
+  if (node.role === 'standby' && node.leads && (await followsSoon(target))) return [];
   await requireRewindable(target, primary);
-  const alone = await commitsOnlyIn(target.database(), primary.database());
-  for (const { run, unit, rows } of alone) say(`Only region ${name} has ${unit} of ${run} (${rows} rows): it is given up there.`);
+  const alone = await commitsOnlyIn(target, primary.database());
+  for (const { run, unit, rows } of alone ?? []) say(`Only region ${name} has ${unit} of ${run} (${rows} rows): it is given up there.`);
   say(`Making the target in region ${name} the standby of region ${newest.active}.`);
   await target.demote();
   await untilFollows(primary, target, STANDBY_MS);
   return alone;
+}
+
+/** One that Patroni has made a standby of the other region already, and that may have been started this moment. */
+async function followsSoon(target: TargetRegion): Promise<boolean> {
+  return await target
+    .until('a standby that follows', ({ leads, streaming }) => leads && streaming, FOLLOWS_SOON_MS)
+    .then(
+      () => true,
+      () => false,
+    );
 }
 
 async function untilKnown(regions: Regions, name: string, active: string): Promise<void> {
@@ -68,19 +86,43 @@ async function requireRewindable(target: TargetRegion, primary: TargetRegion): P
   );
 }
 
-/** Commits of the last day before the other region took over, and since, that it does not have. */
-async function commitsOnlyIn(database: Database, primary: Database): Promise<GivenUp[]> {
+/** Null where the region cannot be asked. @throws SluiceError where the active one cannot */
+async function commitsOnlyIn(target: TargetRegion, primary: Database): Promise<GivenUp[] | null> {
   const active = await readActiveRegion(primary);
-  const since = new Date((active?.since ?? new Date()).getTime() - 86_400_000);
-  const recent = (of: Database) =>
-    of
-      .query<{ run_key: string; unit: string; rows: string }>(
-        `select run_key, unit, coalesce(result ->> 'rowsLoaded', '0') as rows from sluice.commits where committed_at > $1 order by committed_at`,
-        [since],
-      )
-      .catch(() => []);
-  const there = new Set((await recent(primary)).map(({ run_key, unit }) => `${run_key} ${unit}`));
-  return (await recent(database))
-    .filter(({ run_key, unit }) => !there.has(`${run_key} ${unit}`))
-    .map(({ run_key, unit, rows }) => ({ run: run_key, unit, rows: Number(rows) }));
+  const since = new Date((active?.since ?? new Date()).getTime() - COMPARED_DAYS * 86_400_000);
+  const own = await whenItAnswers(target, () => recentCommits(target.database(), since));
+  if (own === null) return null;
+  const there = new Set((await recentCommits(primary, since)).map(({ run, unit }) => `${run} ${unit}`));
+  return own
+    .filter(({ run, unit, within }) => !there.has(`${run} ${unit}`) && !there.has(`${run} ${within}`))
+    .map(({ within: _, ...each }) => each);
+}
+
+async function whenItAnswers<T>(target: TargetRegion, ask: () => Promise<T>): Promise<T | null> {
+  let answer: T | null = null;
+  const look = async () => {
+    answer = await ask();
+    return true;
+  };
+  await target.until('answering', look, ANSWERS_MS).catch(() => {});
+  return answer;
+}
+
+/** Commits since then; of runs that commit chunk by chunk, also the chunks of partitions that are not whole. */
+async function recentCommits(database: Database, since: Date): Promise<(GivenUp & { readonly within: string })[]> {
+  const [ledger] = await database.query<{ there: boolean }>(`select to_regclass('sluice.chunks_beside') is not null as there`);
+  if (!ledger?.there) return [];
+  const rows = await database.query<{ run: string; unit: string; within: string; rows: string }>(
+    `select run, unit, within, rows from (
+       select run_key as run, unit, unit as within, coalesce(result ->> 'rowsLoaded', '0') as rows, committed_at as at
+       from sluice.commits where committed_at > $1
+       union all
+       select run_key, format('chunk %s of partition %s', chunk, partition), 'load:' || partition, rows_staged::text, recorded_at
+       from sluice.chunks_beside c
+       where recorded_at > $1 and exists (select from sluice.runs r where r.run_key = c.run_key and r.plan ->> 'direct' is not null)
+         and not exists (select from sluice.commits k where k.run_key = c.run_key and k.unit = 'load:' || c.partition)
+     ) as recent order by at`,
+    [since],
+  );
+  return rows.map(({ rows: count, ...each }) => ({ ...each, rows: Number(count) }));
 }

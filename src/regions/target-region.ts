@@ -108,7 +108,14 @@ export class TargetRegion {
     let node: TargetNode | null = null;
     for (;;) {
       node = await this.node();
-      if (node && (await isSo(node))) return node;
+      // What cannot be asked yet is not so yet.
+      if (
+        node &&
+        (await Promise.resolve(node)
+          .then(isSo)
+          .catch(() => false))
+      )
+        return node;
       if (Date.now() > deadline) {
         const now = node ? `it is a ${node.role}, ${node.state}` : 'nobody answers there';
         throw new TransientError(

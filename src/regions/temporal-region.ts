@@ -1,6 +1,4 @@
 /** Temporal of one region: where it takes the namespace to be active, and moving it. */
-
-import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { type NamespaceView, type ServiceProbe, viewOn } from '../client/active-region.ts';
 import { interceptors } from '../client/grpc-interceptors.ts';
@@ -9,6 +7,10 @@ import { addressesOf, type Region } from './region-list.ts';
 
 /** Where the server's own workflows are: https://docs.temporal.io/self-hosted-guide/multi-cluster-replication */
 const SYSTEM = { namespace: 'temporal-system', taskQueue: 'default-worker-tq', handover: 'namespace-handover' } as const;
+
+const ANSWER_MS = 4_000;
+const UPDATE_MS = 20_000;
+const HANDOVER_MS = 120_000;
 
 export class TemporalRegion {
   readonly region: Region;
@@ -42,31 +44,33 @@ export class TemporalRegion {
   }
 
   async view(): Promise<NamespaceView> {
-    return await viewOn(this.connection, this.#address, this.#namespace);
+    return await this.connection.withDeadline(Date.now() + ANSWER_MS, () => viewOn(this.connection, this.#address, this.#namespace));
   }
 
-  /** Makes the namespace active here, whatever the other region says: what it has not replicated is lost. */
-  async takeNamespace(): Promise<void> {
-    await this.connection.workflowService.updateNamespace({
-      namespace: this.#namespace,
-      replicationConfig: { activeClusterName: this.region.name },
-    });
+  /** Makes the namespace active in a region, whatever that region says: what it has not got is lost. */
+  async giveNamespace(to: string): Promise<void> {
+    await this.connection.withDeadline(Date.now() + UPDATE_MS, () =>
+      this.connection.workflowService.updateNamespace({ namespace: this.#namespace, replicationConfig: { activeClusterName: to } }),
+    );
   }
 
   /**
    * The server's own handover, started where the namespace is active: it waits until the other region has everything, and loses nothing. Without
-   * success the namespace stays.
+   * success the namespace stays. One that is under way is waited for.
    * @throws TransientError `HandoverFailed`
    */
   async handOver(to: string): Promise<void> {
     const system = new Client({ connection: this.connection, namespace: SYSTEM.namespace });
     try {
-      await system.workflow.execute(SYSTEM.handover, {
-        taskQueue: SYSTEM.taskQueue,
-        workflowId: `sluice-handover-${randomUUID()}`,
-        workflowExecutionTimeout: '2 minutes',
-        args: [{ Namespace: this.#namespace, RemoteCluster: to, AllowedLaggingSeconds: 10, HandoverTimeoutSeconds: 10 }],
-      });
+      await this.connection.withDeadline(Date.now() + HANDOVER_MS, () =>
+        system.workflow.execute(SYSTEM.handover, {
+          taskQueue: SYSTEM.taskQueue,
+          workflowId: `sluice-handover-${this.#namespace}-to-${to}`,
+          workflowIdConflictPolicy: 'USE_EXISTING',
+          workflowExecutionTimeout: HANDOVER_MS,
+          args: [{ Namespace: this.#namespace, RemoteCluster: to, AllowedLaggingSeconds: 10, HandoverTimeoutSeconds: 10 }],
+        }),
+      );
     } catch (error) {
       throw new TransientError(
         'HandoverFailed',

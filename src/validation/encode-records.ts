@@ -1,6 +1,7 @@
 /** The generic path of rows: records are parsed, judged, transformed and encoded one by one on their way into COPY. */
 import { setImmediate } from 'node:timers/promises';
-import type { CopyChunk, RecordChunk, RejectedRow, SourceRecord } from '../connectors/source.ts';
+import { RejectedRows } from '../connectors/rejected-rows.ts';
+import type { CopyChunk, RecordChunk, SourceRecord } from '../connectors/source.ts';
 import type { ColumnAsGiven } from './columns-as-given.ts';
 import { CopyPieces } from './copy-pieces.ts';
 import type { RowEncoder } from './copy-text.ts';
@@ -59,8 +60,8 @@ const LONGEST_STRETCH_MS = 15;
  * A chunk of records as bytes for `COPY ... FROM STDIN` in text format, in pieces of about 64 KiB. Records that do not pass are
  * collected with their bytes. Memory is bounded by one piece, one batch and the rejected rows.
  */
-export function encodeRecords(chunk: RecordChunk, options: EncodeOptions): EncodedChunk {
-  const judge = new RecordJudge(options);
+export function encodeRecords(chunk: RecordChunk, options: EncodeOptions, rejected = new RejectedRows()): EncodedChunk {
+  const judge = new RecordJudge(options, rejected);
   let done = false;
   return {
     format: 'text',
@@ -68,8 +69,8 @@ export function encodeRecords(chunk: RecordChunk, options: EncodeOptions): Encod
     bytes: pieces(),
     end() {
       if (!done) throw new Error('end() is valid once bytes is exhausted');
-      const { rowsRead, rowsEncoded, rowsFiltered, rejected } = judge;
-      return { ...chunk.end(), rowsRead, rowsEncoded, rowsFiltered, rejected };
+      const { rowsRead, rowsEncoded, rowsFiltered } = judge;
+      return { ...chunk.end(), rowsRead, rowsEncoded, rowsFiltered, rejected: rejected.rows };
     },
   };
 
@@ -102,7 +103,7 @@ export function encodeRecords(chunk: RecordChunk, options: EncodeOptions): Encod
 export async function* encodedLines(
   chunk: RecordChunk,
   options: EncodeOptions,
-  rejected: RejectedRow[],
+  rejected: RejectedRows,
 ): AsyncGenerator<EncodedLine[], void> {
   const judge = new RecordJudge(options, rejected);
   const pause = pacemaker();
@@ -122,12 +123,13 @@ export class RecordJudge {
   rowsRead = 0;
   rowsEncoded = 0;
   rowsFiltered = 0;
-  readonly rejected: RejectedRow[];
+  readonly #rejected: RejectedRows;
   readonly #options: EncodeOptions;
 
-  constructor(options: EncodeOptions, rejected: RejectedRow[] = []) {
+  /** @param rejected takes the records that do not pass */
+  constructor(options: EncodeOptions, rejected: RejectedRows) {
     this.#options = options;
-    this.rejected = rejected;
+    this.#rejected = rejected;
   }
 
   /** The record's line; null where it was rejected or dropped. */
@@ -163,7 +165,7 @@ export class RecordJudge {
   }
 
   #reject(record: SourceRecord, column: string | null, reason: string): null {
-    this.rejected.push({ position: record.position, column, reason, record: record.bytes() });
+    this.#rejected.add({ position: record.position, column, reason, record: record.bytes() });
     return null;
   }
 }

@@ -38,6 +38,7 @@ test('a region is lost, comes back, and hands over, with exactly the right rows 
     { step: 'a region is killed whole, its standby cut off before', problems: [] },
     { step: 'the command dies in the middle, and is repeated', problems: [] },
     { step: 'a region is lost as it is handed over to', problems: [] },
+    { step: 'a region that was given up goes on, the other is lost', problems: [] },
   ]);
   const [synchronous, , , , asynchronous] = regions;
   expect(synchronous).toMatchObject({ rowsLost: 0, rowsSaidLost: 0 });

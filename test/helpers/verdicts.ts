@@ -163,9 +163,12 @@ const documents = some(
   ['record(int())', () => z.record(z.string(), z.int())],
 );
 
-const wrapped = (schemas: fc.Arbitrary<Labelled>): fc.Arbitrary<Labelled> =>
-  fc.tuple(schemas, fc.constantFrom('', '', 'nullable', 'optional', 'nullish', 'default')).map(([{ label, zod }, how]) => {
+/** @param sample a value that zod's output may be, for a default: zod gives it unchecked */
+const wrapped = (schemas: fc.Arbitrary<Labelled>, sample: unknown): fc.Arbitrary<Labelled> =>
+  fc.tuple(schemas, fc.constantFrom('', '', 'nullable', 'optional', 'nullish', 'default', 'sample')).map(([{ label, zod }, how]) => {
     switch (how) {
+      case 'sample':
+        return { label: `${label}.default(${String(sample)})`, zod: zod.default(sample as never) };
       case 'nullable':
         return { label: `${label}.nullable()`, zod: zod.nullable() };
       case 'optional':
@@ -272,36 +275,57 @@ const jsons = fc.oneof(
 /** JSON of `\u0000` is none to jsonb. */
 const storable = jsons.filter((text) => !/\\u0000|\\ud[89a-f]/i.test(text) && !/\p{Surrogate}/u.test(text));
 
-const type = (postgres: string, duckdb: string, values: fc.Arbitrary<string>, schemas: fc.Arbitrary<Labelled>): StoredType => ({
+const type = (
+  postgres: string,
+  duckdb: string,
+  values: fc.Arbitrary<string>,
+  schemas: fc.Arbitrary<Labelled>,
+  sample: unknown,
+): StoredType => ({
   postgres,
   duckdb,
   values: orNull(values),
-  schemas: wrapped(schemas),
+  schemas: wrapped(schemas, sample),
 });
 
-export const TEXT = type('text', 'VARCHAR', texts, strings);
+/** For types that are not tried from Parquet. */
+export const NOT_IN_DUCKDB = 'JSON';
+const NO_UUID = '00000000-0000-0000-0000-000000000000';
+const uuids = fc.oneof(fc.uuid(), fc.constantFrom('550e8400-e29b-41d4-a716-446655440000', '00000000-0000-0000-0000-000000000000'));
+const localTimes = times.map((text) => text.replace('+00', ''));
+const justText = some(['string()', () => z.string()], ['string().max(8)', () => z.string().max(8)], ['any()', () => z.any()]);
+
+export const TEXT = type('text', 'VARCHAR', texts, strings, 'ab');
 export const TYPES: readonly StoredType[] = [
   TEXT,
   TEXT,
-  type('text', 'VARCHAR', fc.oneof(texts, ints, times), fc.oneof(integers, numbers, instants)),
-  type('integer', 'INTEGER', ints, fc.oneof(integers, numbers)),
-  type('bigint', 'BIGINT', longs.map(String), fc.oneof(integers, numbers)),
+  type('text', 'VARCHAR', fc.oneof(texts, ints, times), fc.oneof(integers, numbers, instants), null),
+  type('integer', 'INTEGER', ints, fc.oneof(integers, numbers), 7),
+  type('bigint', 'BIGINT', longs.map(String), fc.oneof(integers, numbers), 7),
   type(
     'double precision',
     'DOUBLE',
     doubles.map((value) => (Object.is(value, -0) ? '-0' : String(value))),
     fc.oneof(numbers, integers),
+    0.5,
   ),
-  type('numeric(20,4)', 'DECIMAL(20,4)', decimals, fc.oneof(numbers, integers, some(['string()', () => z.string()]))),
+  type('numeric(20,4)', 'DECIMAL(20,4)', decimals, fc.oneof(numbers, integers, some(['string()', () => z.string()])), 0.5),
   type(
     'boolean',
     'BOOLEAN',
     fc.constantFrom('true', 'false'),
     some(['boolean()', () => z.boolean()], ['literal(true)', () => z.literal(true)]),
+    false,
   ),
-  type('timestamp with time zone', 'TIMESTAMP WITH TIME ZONE', times, instants),
-  type('date', 'DATE', days, instants),
-  type('jsonb', 'JSON', storable, documents),
+  type('timestamp with time zone', 'TIMESTAMP WITH TIME ZONE', times, instants, JUNE),
+  type('timestamp without time zone', 'TIMESTAMP', localTimes, instants, JUNE),
+  type('date', 'DATE', days, instants, new Date('2001-06-15')),
+  type('uuid', 'UUID', uuids, some(['uuid()', () => z.uuid()], ['guid()', () => z.guid()], ['string()', () => z.string()]), NO_UUID),
+  type('jsonb', 'JSON', storable, documents, null),
+  // What DuckDB writes otherwise than PostgreSQL does, or has not.
+  type('interval', NOT_IN_DUCKDB, fc.constantFrom('1 day', '-03:04:05', '2 years 3 mons', '00:00:00.5'), justText, '1 day'),
+  type('bytea', NOT_IN_DUCKDB, fc.constantFrom('\\x', '\\x00ff', '\\x6162'), justText, '\\x61'),
+  type('text[]', NOT_IN_DUCKDB, fc.constantFrom('{}', '{a,NULL,"b c"}', '{{a},{b}}', '{"{"}'), justText, '{a}'),
 ];
 
 /** Tables of one to three columns of these types. */

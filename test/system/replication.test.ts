@@ -17,7 +17,7 @@ const PIPELINES = `
   const params = z.object({ url: z.string() });
   const chunk = { rows: 500 };
   export default [
-    ...['report', 'wait', 'ignore'].map((replicated) => definePipeline({
+    ...['report', 'wait', 'ignore', 'auto'].map((replicated) => definePipeline({
       name: 'copy_' + replicated, params, chunk, partitionBy: keyRange('id', 3_000),
       source: ({ url }) => postgres({ url, table: 'departures' }),
       target: postgres({ table: 'copy_' + replicated, mode: 'upsert', key: ['id'], swap: 'never', replicated }),
@@ -70,6 +70,8 @@ describe('a synchronous standby', () => {
     await synchronous('');
     expect(await resultOf(await startRun(client, flow, 'copy_report', params))).toMatchObject({ rowsLoaded: ROWS, replicated: false });
     expect(await resultOf(await startRun(client, flow, 'copy_ignore', params))).toMatchObject({ rowsLoaded: ROWS, replicated: null });
+    // A target that has had one is told from one that never had
+    expect(await resultOf(await startRun(client, flow, 'copy_auto', params))).toMatchObject({ rowsLoaded: ROWS, replicated: false });
     const waiting = await startRun(client, flow, 'copy_wait', params);
     await until('it says what it waits for', async () =>
       (await pendingFailures(client, waiting.workflowId)).some((message) => message.includes('no synchronous standby at the moment')),
@@ -85,11 +87,35 @@ describe('a synchronous standby', () => {
         'select pipeline, bool_and(acknowledged_at is not null) as acknowledged from sluice.runs group by 1 order by 1',
       ),
     ).toEqual([
+      { pipeline: 'copy_auto', acknowledged: false },
       { pipeline: 'copy_ignore', acknowledged: false },
       { pipeline: 'copy_report', acknowledged: false },
       { pipeline: 'copy_wait', acknowledged: true },
     ]);
   });
+});
+
+test('a commit whose wait for the standby somebody has ended is not taken for acknowledged', async () => {
+  // Given a server that waits for a standby which never comes
+  const pair = await startPair();
+  const flow = await flowTo(pair.url('read-write'));
+  await query(pair.primary.url, `alter system set synchronous_standby_names = 'nobody'`);
+  await query(pair.primary.url, 'select pg_reload_conf()');
+  await startWorker(flow);
+  const run = await startRun(client, flow, 'copy_report', { url: departures });
+  let ended = false;
+  const summary = resultOf(run).finally(() => {
+    ended = true;
+  });
+
+  // When somebody ends each wait
+  await until('it has ended', async () => {
+    await query(pair.primary.url, `select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'`);
+    return ended;
+  });
+
+  // Then the run does not say that a standby has it
+  expect(await summary).toMatchObject({ rowsLoaded: ROWS, replicated: false });
 });
 
 describe('an asynchronous failover that loses the tail', () => {

@@ -54,6 +54,25 @@ async function run(name: string) {
 const versions = async (table: string) =>
   (await query<{ xmin: string }>(target, `select xmin::text from ${table} order by id`)).map((row) => row.xmin);
 
+describe('arrays with a row schema', () => {
+  pipeline(
+    'arrays',
+    `source: postgres({ SOURCE, table: 'arrays' }), target: postgres({ table: 'arrays', mode: 'append' }),
+     row: z.object({ id: z.int(), tags: z.array(z.string().nullable()).max(2).nullable(), sizes: z.array(z.number()), grid: z.array(z.array(z.int())) })`,
+  );
+  test('are judged as the arrays that they are, and arrive as such', async () => {
+    await query(source, 'create table arrays (id int primary key, tags text[], sizes numeric(10,3)[] not null, grid int[] not null)');
+    await query(
+      source,
+      `insert into arrays values (1, '{a,"b, c"}', '{1.500}', '{{1,2},{3,4}}'), (2, null, '{}', '{}'), (3, '{NULL,"NULL"}', '{2,-0.001}', '{{5}}'),
+       (4, '{a,b,c}', '{1}', '{}')`,
+    );
+    expect(await run('arrays')).toMatchObject({ transfer: 'records', rowsLoaded: 3, rowsQuarantined: 1 });
+    expect(await valuesOf(target, 'arrays')).toEqual((await valuesOf(source, 'arrays')).slice(0, 3));
+    expect(await columnsOf(target, 'arrays')).toEqual(await columnsOf(source, 'arrays'));
+  });
+});
+
 describe('PostgreSQL to PostgreSQL, every type', () => {
   pipeline('equal', `source: postgres({ SOURCE, table: 'built_in' }), target: postgres({ table: 'equal', mode: 'append' })`);
   test('into an equal table: by binary COPY', async () => {

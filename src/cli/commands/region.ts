@@ -1,5 +1,5 @@
 /** `sluice region`: which of several regions works, and moving the work to another. */
-import { failover } from '../../regions/failover.ts';
+import { type Failover, failover } from '../../regions/failover.ts';
 import { handover } from '../../regions/handover.ts';
 import { type ReconciledRun, reconcile } from '../../regions/reconcile.ts';
 import { type RegionStatus, type RegionsStatus, regionsStatus } from '../../regions/region-status.ts';
@@ -27,9 +27,15 @@ function statusText({ namespace, active, writer, regions, openRuns, problems }: 
         ? `  ${each.region}   Temporal does not answer; target: ${targetText(each)}`
         : `  ${each.region}   histories behind: ${known(each.eventsBehind, 'events')}; target: ${targetText(each)}`,
     ),
-    openRuns.length === 0 ? 'No run is open.' : `Open runs: ${openRuns.slice(0, 20).join(', ')}${openRuns.length > 20 ? ', ...' : ''}`,
+    openRunsText(openRuns),
     ...problems,
   ].join('\n');
+}
+
+function openRunsText(open: readonly string[] | null): string {
+  if (open === null) return 'Which runs are open is not known: no region answers.';
+  if (open.length === 0) return 'No run is open.';
+  return `Open runs: ${open.slice(0, 20).join(', ')}${open.length > 20 ? `, and ${open.length - 20} more` : ''}`;
 }
 
 export async function regionHandoverCommand(session: Session, to: string): Promise<void> {
@@ -46,24 +52,32 @@ export async function regionFailoverCommand(session: Session, to: string, { forc
     const began = Date.now();
     const done = await failover(regions, to, { force, say: (message) => session.output.note(message) });
     const seconds = (Date.now() - began) / 1000;
-    session.output.note(`Region ${to} is active, after ${seconds.toFixed(1)} s. Comparing histories and ledger.`);
-    const runs = await session.withClient((sluice) => reconcile(sluice, regions.target(to).database(), done.lastReplicated));
-    session.output.result({ active: to, seconds, ...done, runs }, () => failoverText(to, done.unreachable, done.lastReplicated, runs));
+    session.output.note(
+      `Region ${to} is active, after ${seconds.toFixed(1)} s. Looking after runs that had ended, or whose history did not arrive.`,
+    );
+    const { open: _compared, ...said } = done;
+    const runs = await session.withClient((sluice) => reconcile(sluice, regions.target(to).database(), done));
+    session.output.result({ active: to, seconds, ...said, runs }, () => failoverText(to, done, runs));
   });
 }
 
-function failoverText(to: string, unreachable: readonly string[], lastReplicated: Date | null, runs: readonly ReconciledRun[]): string {
-  const lost = runs.reduce((sum, { rowsLost }) => sum + rowsLost, 0);
+function failoverText(to: string, { unreachable, lastReplicated, repeated }: Failover, runs: readonly ReconciledRun[]): string {
+  const lost = runs.reduce((sum, { rowsLost }) => sum + (rowsLost ?? 0), 0);
+  const unknown = runs.some(({ rowsLost }) => rowsLost === null);
+  const none = unknown
+    ? 'Of runs that could be compared, no committed row is missing.'
+    : 'No committed row that a history knows of is missing.';
   return [
     `Region ${to} is active. ${runs.length === 0 ? 'No run was open.' : ''}`.trimEnd(),
     ...runs.map(({ run, outcome, rowsLost, rowsKept, note }) => {
-      const rows = `${rowsKept} rows are committed${rowsLost > 0 ? `, ${rowsLost} were lost and are read again` : ''}`;
+      const rows = `${rowsKept} rows are committed${rowsLost ? `, ${rowsLost} were lost and are read again` : ''}`;
       return `  ${run}: ${outcome}; ${rows}${note ? ` (${note})` : ''}`;
     }),
-    lost > 0 ? `Lost by asynchronous replication, and repeated: ${lost} rows.` : 'No committed row that a history knows of is missing.',
+    lost > 0 ? `Lost by asynchronous replication, and repeated: ${lost} rows.` : none,
+    ...(repeated ? ['The namespace was active here before: what runs had repeated by then is not counted as lost.'] : []),
     ...(unreachable.length > 0
       ? [
-          `Region ${unreachable.join(', ')} could not be reached. Runs that were started there in the last moments, and whose history had not arrived, are not ` +
+          `Region ${unreachable.join(', ')} may still write. Runs that were started there in the last moments, and whose history had not arrived, are not ` +
             `known here${lastReplicated ? ` (the target has all that was committed until ${lastReplicated.toISOString()})` : ''}. When it is back: sluice region rejoin ${unreachable.join(', ')}.`,
         ]
       : []),
@@ -74,9 +88,9 @@ export async function regionRejoinCommand(session: Session, name: string): Promi
   await withRegions(session, async (regions) => {
     const givenUp = await rejoin(regions, name, (message) => session.output.note(message));
     session.output.result({ region: name, givenUp }, () => {
-      const what =
-        givenUp.length === 0 ? 'It had nothing that the active region has not.' : `Given up: ${givenUp.length} commits, named above.`;
-      return `Region ${name} follows. ${what}`;
+      if (givenUp === null) return `Region ${name} follows. Its server did not answer before: what only it had is not known, and given up.`;
+      const none = 'It had nothing that the active region has not.';
+      return `Region ${name} follows. ${givenUp.length === 0 ? none : `Given up: ${givenUp.length} commits, named above.`}`;
     });
   });
 }

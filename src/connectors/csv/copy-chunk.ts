@@ -10,6 +10,7 @@ import { packPosition, readBounds } from '../record-files/bounds.ts';
 import { ChunkWalk, type OpenRange } from '../record-files/chunk-walk.ts';
 import { isProblem, markMembership, markOfValue, membership } from '../record-files/membership.ts';
 import type { RecordFormat } from '../record-files/record-format.ts';
+import { RejectedRows } from '../rejected-rows.ts';
 import type { CopyChunk, CopyDialect, CopyRequest } from '../source.ts';
 import { isDefaultDialect, lineWriter } from './copy-dialect.ts';
 import { lookAtFields } from './field-looks.ts';
@@ -34,7 +35,8 @@ export function readCopyChunk(
   const { judge: partitionJudge } = bounds;
   const walk = new ChunkWalk(format, bounds, request, partitionJudge ? [...new Set([...wanted, partitionJudge.column])] : wanted);
   const { rowSchema = null, columns: staged } = request;
-  const judge = new RecordJudge(recordEncoding({ schema: rowSchema, staged, from: 'text', withPosition: false }));
+  const rejected = new RejectedRows(request.maxRejectedBytes);
+  const judge = new RecordJudge(recordEncoding({ schema: rowSchema, staged, from: 'text', withPosition: false }), rejected);
   const write = lineWriter(dialect);
   const belongs = membership(partitionJudge, partition.filter);
   const looks = lookAtFields(staged, rowSchema);
@@ -47,7 +49,7 @@ export function readCopyChunk(
     bytes: bytes(),
     end() {
       if (!done) throw new Error('end() is valid once bytes is exhausted');
-      return { ...walk.end(), rowsRead: walk.rows, rejected: judge.rejected };
+      return { ...walk.end(), rowsRead: walk.rows, rejected: rejected.rows };
     },
   };
 

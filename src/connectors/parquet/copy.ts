@@ -3,7 +3,8 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { PermanentError } from '../../errors.ts';
 import { POSITION_COLUMN } from '../../validation/encode-records.ts';
 import { NeedsRecords } from '../needs-records.ts';
-import type { CopyChunk, CopyRequest, RejectedRow, TransferRequest } from '../source.ts';
+import { RejectedRows } from '../rejected-rows.ts';
+import type { CopyChunk, CopyRequest, TransferRequest } from '../source.ts';
 import { recordPosition } from './bounds.ts';
 import { type Cut, cutPieces, type Segment, whereSql } from './chunk.ts';
 import { type BinaryForm, binaryRows, COPY_HEADER, COPY_TRAILER } from './copy-binary.ts';
@@ -41,12 +42,12 @@ interface Travel {
  */
 export function copyChunk(
   cut: Cut,
-  request: Pick<CopyRequest, 'columns' | 'schema' | 'withPosition' | 'signal'> & { readonly binary: boolean },
+  request: Pick<CopyRequest, 'columns' | 'schema' | 'withPosition' | 'maxRejectedBytes' | 'signal'> & { readonly binary: boolean },
 ): CopyChunk {
   const { signal } = request;
   const withPosition = request.withPosition !== false;
   const travel = travelOf(cut, request, withPosition);
-  const rejected: RejectedRow[] = [];
+  const rejected = new RejectedRows(request.maxRejectedBytes);
   let isRead = false;
   async function* bytes(): AsyncGenerator<Uint8Array> {
     let good = 0;
@@ -59,9 +60,9 @@ export function copyChunk(
     }
     if (travel.format === 'binary') yield COPY_TRAILER;
     // Most chunks have no bad row: these are looked for only where the counts say that there are some.
-    if (good < cut.rows) rejected.push(...(await badRows(cut.segments, request, signal)));
-    if (good + rejected.length !== cut.rows) {
-      throw new Error(`of ${cut.rows} rows ${good} are good and ${rejected.length} bad: the files changed while they were read`);
+    if (good < cut.rows) await findBadRows(cut.segments, request, rejected, signal);
+    if (good + rejected.rows.length !== cut.rows) {
+      throw new Error(`of ${cut.rows} rows ${good} are good and ${rejected.rows.length} bad: the files changed while they were read`);
     }
     isRead = true;
   }
@@ -71,7 +72,7 @@ export function copyChunk(
     bytes: bytes(),
     end: () => {
       if (!isRead) throw new Error('the end of a chunk is known when its bytes are read');
-      return { ...cut.end, rowsRead: cut.rows, rejected };
+      return { ...cut.end, rowsRead: cut.rows, rejected: rejected.rows };
     },
   };
 }
@@ -171,18 +172,26 @@ async function writeGoodRows(
   });
 }
 
-async function badRows(segments: readonly Segment[], request: TransferRequest, signal: AbortSignal): Promise<RejectedRow[]> {
+async function findBadRows(
+  segments: readonly Segment[],
+  request: TransferRequest,
+  rejected: RejectedRows,
+  signal: AbortSignal,
+): Promise<void> {
   const { faults } = rowsAsText(request, segments);
   const names = request.columns.map(({ name }) => name);
-  const rows: RejectedRow[] = [];
   const index = `(${faultSql(faults)})`;
   for await (const batch of readSegments(segments, names, request.schema, signal, { select: index, where: `${index} IS NOT NULL` })) {
     for (const { record, extra } of batch) {
       const fault = faults[Number(extra)];
-      rows.push({ position: record.position, column: fault?.column ?? null, reason: fault?.reason ?? 'refused', record: record.bytes() });
+      rejected.add({
+        position: record.position,
+        column: fault?.column ?? null,
+        reason: fault?.reason ?? 'refused',
+        record: record.bytes(),
+      });
     }
   }
-  return rows;
 }
 
 async function* readAndRemove(path: string, travel: Travel, signal: AbortSignal): AsyncGenerator<Uint8Array> {

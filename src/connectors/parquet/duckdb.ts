@@ -39,8 +39,8 @@ async function start(): Promise<Process> {
     memory_limit: MEMORY_LIMIT,
     threads: String(THREADS),
     // What was freed goes back to the system early.
-    allocator_flush_threshold: '16MB',
-    allocator_bulk_deallocation_flush_threshold: '16MB',
+    allocator_flush_threshold: '4MB',
+    allocator_bulk_deallocation_flush_threshold: '4MB',
     temp_directory: join(folder, 'spill'),
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',

@@ -64,6 +64,7 @@ export function planBinaryChecks(relation: Relation, request: TransferRequest, w
 interface SentType {
   /** Internal name: `int4`, `timestamptz`; `text` for enums. */
   readonly name: string;
+  readonly isArray: boolean;
   readonly decode: TextDecoder | null;
 }
 
@@ -73,10 +74,10 @@ const CAST_TYPES: Readonly<Record<string, string>> = { integer: 'int4', bigint: 
 function sentType(column: PostgresColumn, stagingType: string): SentType {
   if (binaryFit(column, stagingType) === 'cast') {
     const name = CAST_TYPES[bareType(stagingType)] ?? '';
-    return { name, decode: decoderNamed(name) };
+    return { name, isArray: false, decode: decoderNamed(name) };
   }
   const base = baseType(column.type);
-  return { name: base.kind === 'e' ? 'text' : base.name, decode: decoderOf(column.type) };
+  return { name: base.kind === 'e' ? 'text' : base.name, isArray: base.isArray, decode: decoderOf(column.type) };
 }
 
 const LENGTHS = new Set(['minLength', 'maxLength', 'length']);
@@ -117,6 +118,8 @@ function lookOf(type: SentType, column: ColumnType): Look | NeedsRecords | null 
       if (name !== 'timestamp' && name !== 'timestamptz') return unknown(type, column);
       break;
     case 'json':
+      // PostgreSQL's text of an array is no JSON; records have it as JSON.
+      if (type.isArray) return unknown(type, column);
       if (name === 'json' || name === 'jsonb') {
         if (!judge && column.nullable) return null;
         if (!judge) return lookAtJson(name === 'jsonb' ? 1 : 0);

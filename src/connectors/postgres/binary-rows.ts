@@ -5,7 +5,7 @@
 
 import { joined } from '../../validation/joined.ts';
 import { NULL_NOT_ALLOWED } from '../../validation/reasons.ts';
-import type { RejectedRow } from '../source.ts';
+import type { RejectedRows } from '../rejected-rows.ts';
 import type { BinaryChecks } from './binary-checks.ts';
 import { goodRowSkipper, type RowCount, type SkipGoodRows } from './good-rows.ts';
 
@@ -26,7 +26,7 @@ export async function* checkBinaryRows(
   pieces: AsyncIterable<Buffer>,
   checks: BinaryChecks,
   position: number,
-  rejected: RejectedRow[],
+  rejected: RejectedRows,
 ): AsyncGenerator<Buffer, void, void> {
   const scanner = new RowScanner(checks, position, rejected);
   let good: Buffer[] = [];
@@ -44,7 +44,7 @@ export async function* checkBinaryRows(
 
 class RowScanner {
   readonly #checks: BinaryChecks;
-  readonly #rejected: RejectedRow[];
+  readonly #rejected: RejectedRows;
   readonly #starts: Int32Array;
   readonly #ends: Int32Array;
   readonly #skipGoodRows: SkipGoodRows;
@@ -59,7 +59,7 @@ class RowScanner {
   #inHeader = true;
   #complete = false;
 
-  constructor(checks: BinaryChecks, position: number, rejected: RejectedRow[]) {
+  constructor(checks: BinaryChecks, position: number, rejected: RejectedRows) {
     this.#checks = checks;
     this.#skipGoodRows = goodRowSkipper(checks);
     this.#position = position;
@@ -108,7 +108,7 @@ class RowScanner {
       if (refusal) {
         keep(at);
         run = end;
-        this.#rejected.push({ position: this.#position + this.#passed.rows, ...refusal, record: this.#record(bytes) });
+        this.#rejected.add({ position: this.#position + this.#passed.rows, ...refusal, record: this.#record(bytes) });
       }
       this.#position++;
       at = end;

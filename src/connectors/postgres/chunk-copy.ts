@@ -1,6 +1,7 @@
 /** A chunk as the bytes of a COPY, untouched, or with the row schema's checks made on the way. */
 import { PermanentError } from '../../errors.ts';
 import { NeedsRecords } from '../needs-records.ts';
+import { RejectedRows } from '../rejected-rows.ts';
 import type { ChunkEnd, ChunkRequest, CopyChunk, CopyRequest, RejectedRow } from '../source.ts';
 import { type BinaryChecks, planBinaryChecks } from './binary-checks.ts';
 import { checkBinaryRows } from './binary-rows.ts';
@@ -45,7 +46,7 @@ export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
       const start = readPosition(request.position);
       if (!range.last) opening.next.lookFor(relation, { ...request, position: toJson({ ...start, after: range.upTo }) });
       const checks = checksOf(relation, request, database.label);
-      const rejected: RejectedRow[] = [];
+      const rejected = new RejectedRows(request.maxRejectedBytes);
       // Only rows that may be refused are numbered, and have to come in the same order again.
       const rows = `${range.where}${checks ? range.orderBy : ''}`;
       const statement = copyStatement(relation, request, rows, database.label);
@@ -58,7 +59,7 @@ export function copyChunk(opening: Opening, request: CopyRequest): CopyChunk {
         position: toJson({ ...nextPosition(start, range, rowsRead, bytesRead), seen: watch.seen }),
         last: range.last,
         rowsRead,
-        rejected,
+        rejected: rejected.rows,
       };
     } finally {
       transaction.abandon();

@@ -1,4 +1,5 @@
 /** A chunk row by row: values as PostgreSQL's text, in the order of the key. */
+import type { ColumnType } from '../../validation/row-schema.ts';
 import { rowMaker } from '../../validation/row-shape.ts';
 import type { ChunkEnd, ChunkRequest, RecordChunk, SourceRecord } from '../source.ts';
 import type { Opening } from './chunk-copy.ts';
@@ -6,7 +7,8 @@ import { CopyTextLines } from './copy-text-lines.ts';
 import { quoteName } from './database.ts';
 import { findChunk, nextPosition, readPosition, toJson } from './key-ranges.ts';
 import { ReadTransaction } from './read-transaction.ts';
-import { readRelation, requireReadable } from './relation.ts';
+import { type Relation, readRelation, requireReadable } from './relation.ts';
+import { baseType } from './types.ts';
 
 /** Few: what waits in memory is copied by each garbage collection of the young generation. */
 const BATCH_ROWS = 100;
@@ -15,7 +17,7 @@ const BATCH_ROWS = 100;
  * The transaction begins when the first batch is asked for, and is over when they are exhausted, when the reader stops, or when the signal
  * is aborted. The position of a record is its number in the partition.
  */
-export function recordChunk(opening: Opening, request: ChunkRequest): RecordChunk {
+export function recordChunk(opening: Opening, request: ChunkRequest & { readonly schema?: readonly ColumnType[] }): RecordChunk {
   let end: ChunkEnd | null = null;
 
   async function* batches(): AsyncGenerator<readonly SourceRecord[], void, void> {
@@ -27,7 +29,7 @@ export function recordChunk(opening: Opening, request: ChunkRequest): RecordChun
       const relation = await readRelation(transaction, database, config);
       await requireReadable(transaction, relation, config, request.columns, database.label);
       const range = await findChunk(transaction, relation, request, database.label, known);
-      const columns = request.columns.map(quoteName).join(', ');
+      const columns = request.columns.map((name) => selected(relation, name, request.schema)).join(', ');
       const lines = new CopyTextLines();
       const makeRow = rowMaker<string>(request.columns);
       const start = readPosition(request.position);
@@ -63,6 +65,14 @@ export function recordChunk(opening: Opening, request: ChunkRequest): RecordChun
       return end;
     },
   };
+}
+
+/** An array is JSON where the row schema wants one: PostgreSQL's own text of it is none. */
+function selected(relation: Relation, name: string, schema: readonly ColumnType[] = []): string {
+  const column = relation.columns.find((each) => each.name === name);
+  const wanted = schema.find((each) => each.name === name);
+  const asJson = wanted?.type === 'json' && column !== undefined && baseType(column.type).isArray;
+  return asJson ? `to_jsonb(${quoteName(name)})` : quoteName(name);
 }
 
 class PostgresRecord implements SourceRecord {

@@ -50,11 +50,11 @@ export const postgresTargetConfig = z
       .optional()
       .describe('Columns of the key. An upsert needs a unique index on exactly these; Sluice creates it with the table.'),
     replicated: z
-      .enum(['ignore', 'report', 'wait'])
-      .default('ignore')
+      .enum(['auto', 'ignore', 'report', 'wait'])
+      .default('auto')
       .describe(
-        'Where no synchronous standby acknowledges what was committed. ignore: nothing is said. report: the run succeeds as "unreplicated". ' +
-          'wait: it succeeds once a standby has it.',
+        'Where no synchronous standby acknowledges what was committed. report: the run succeeds as "unreplicated". wait: it succeeds once a standby has it. ' +
+          'ignore: nothing is said. auto: as report, where a standby has acknowledged an earlier run, else as ignore.',
       ),
     swap: z
       .enum(['auto', 'never'])

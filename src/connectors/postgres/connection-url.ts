@@ -17,6 +17,8 @@ export interface ConnectionUrl {
   /** In the order in which they are tried. */
   readonly servers: readonly ServerAddress[];
   readonly attributes: SessionAttributes;
+  /** How long a server may take to answer, in milliseconds; null where the URL does not say. */
+  readonly connectTimeoutMs: number | null;
   /** The URL does not say so: it follows from what the sessions are for. */
   readonly implied?: boolean;
   /** `postgres://host:port,host:port/database`, without user, password and options. */
@@ -41,12 +43,17 @@ export function parseConnectionUrl(url: string): ConnectionUrl {
   if (!isAttributes(attributes)) {
     throw new PermanentError('InvalidUrl', `target_session_attrs is "${attributes}"; it can be ${SESSION_ATTRIBUTES.join(', ')}.`);
   }
-  const servers = readServers(authority, options);
-  for (const name of ['target_session_attrs', 'host', 'port']) options.delete(name);
+  if (options.has('hostaddr')) {
+    throw new PermanentError('InvalidUrl', 'the connection URL has hostaddr, which is not known here: name the addresses as hosts.');
+  }
+  const servers = balanced(readServers(authority, options), options.get('load_balance_hosts') ?? 'disable');
+  const connectTimeoutMs = readTimeout(options.get('connect_timeout'));
+  for (const name of ['target_session_attrs', 'host', 'port', 'load_balance_hosts', 'connect_timeout']) options.delete(name);
   const rest = options.size > 0 ? `?${options}` : '';
   const parsed: ConnectionUrl = {
     servers,
     attributes,
+    connectTimeoutMs,
     label: `postgres://${servers.map(({ host, port }) => `${host}:${port}`).join(',')}${path}`,
     urlFor: ({ host, port }) => `${scheme}${account === undefined ? '' : `${account}@`}${host}:${port}${path}${rest}`,
   };
@@ -65,6 +72,23 @@ function readServers(authority: string, options: URLSearchParams): ServerAddress
     // Within a URL an IPv6 address stands in brackets.
     return { host: host.includes(':') && !host.startsWith('[') ? `[${host}]` : host || 'localhost', port };
   });
+}
+
+/** Sessions of this process begin with another server than those of others; a pool keeps to its order, until a server is gone. */
+function balanced(servers: readonly ServerAddress[], how: string): readonly ServerAddress[] {
+  if (how === 'disable') return servers;
+  if (how !== 'random') throw new PermanentError('InvalidUrl', `load_balance_hosts is "${how}"; it can be disable or random.`);
+  return servers
+    .map((server) => ({ server, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ server }) => server);
+}
+
+/** As libpq: whole seconds, and none or less are no limit; there pg takes 0. */
+function readTimeout(text: string | null): number | null {
+  if (text === null) return null;
+  if (!/^-?\d+$/.test(text)) throw new PermanentError('InvalidUrl', `connect_timeout is "${text}"; it is a number of seconds.`);
+  return Math.max(Number(text), 0) * 1000;
 }
 
 function isAttributes(text: string): text is SessionAttributes {

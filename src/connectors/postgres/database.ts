@@ -62,7 +62,7 @@ export class Database {
       max: options.max ?? 16,
       application_name: 'sluice',
       // Where there are others, one that does not answer is not waited for as long.
-      connectionTimeoutMillis: parsed.servers.length > 1 ? 3_000 : 10_000,
+      connectionTimeoutMillis: parsed.connectTimeoutMs ?? (parsed.servers.length > 1 ? 3_000 : 10_000),
       idleTimeoutMillis: 10_000,
       keepAlive: true,
       keepAliveInitialDelayMillis: 5_000,

@@ -1,6 +1,7 @@
 /** PostgreSQL as a source: a table, a view or a query. */
 
 import type { Json } from '../../contracts/run.ts';
+import type { ColumnType } from '../../validation/row-schema.ts';
 import type { OpenRows } from '../comparable-rows.ts';
 import { NeedsRecords } from '../needs-records.ts';
 import type {
@@ -135,7 +136,7 @@ class PostgresSource implements Source {
     return copyChunk(this.#opening, request);
   }
 
-  async readRecords(request: ChunkRequest): Promise<RecordChunk> {
+  async readRecords(request: ChunkRequest & { readonly schema?: readonly ColumnType[] }): Promise<RecordChunk> {
     return recordChunk(this.#opening, request);
   }
 

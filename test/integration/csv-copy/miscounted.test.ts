@@ -22,6 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
+const TEN = { maxRows: 10, maxRejectedBytes: Number.POSITIVE_INFINITY };
 const FILE = 'name\na\n\\.\nb\n';
 
 /** The source, but its bytes are those of the file whatever is in them. */
@@ -56,7 +57,7 @@ test('a chunk that was cut short is not recorded, and is whole when copied row b
 
     await client.query('begin');
     const failed = await writer(careless(source))
-      .write(client, null, 10)
+      .write(client, null, TEN)
       .catch((error: unknown) => error);
     expect(failed).toBeInstanceOf(MiscountedChunk);
     expect(failed).toMatchObject({ message: expect.stringContaining('the source gave 3 rows, and COPY wrote 1') });
@@ -64,8 +65,8 @@ test('a chunk that was cut short is not recorded, and is whole when copied row b
     await client.query('rollback; begin');
 
     // The careful way reads records, and the source itself writes such a line so that it is data.
-    expect(await writer(careless(source)).writeCarefully(client, null, 10)).toMatchObject({ staged: 3, rowsRead: 3, last: true });
-    expect(await writer(source).write(client, null, 10)).toMatchObject({ staged: 3, rowsRead: 3, last: true });
+    expect(await writer(careless(source)).writeCarefully(client, null, TEN)).toMatchObject({ staged: 3, rowsRead: 3, last: true });
+    expect(await writer(source).write(client, null, TEN)).toMatchObject({ staged: 3, rowsRead: 3, last: true });
     await client.query('commit');
     const { rows } = await client.query('select name, count(*)::int as times from staging group by name order by name collate "C"');
     expect(rows).toEqual([

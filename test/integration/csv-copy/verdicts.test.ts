@@ -11,7 +11,16 @@ import { encodeRecords } from '../../../src/validation/encode-records.ts';
 import { recordEncoding } from '../../../src/validation/record-encoding.ts';
 import { nameOf, type StoredType, schemaOf, type Table, TYPES, tables, zodSays } from '../../helpers/verdicts.ts';
 import { withFiles } from '../../unit/csv/record-files.ts';
-import { copyInto, never, plan, readRecords, type SourceServer, startSourceServer } from '../postgres-source/source-server.ts';
+import {
+  copyInto,
+  giveTexts,
+  never,
+  plan,
+  readRecords,
+  type SourceServer,
+  shownRows,
+  startSourceServer,
+} from '../postgres-source/source-server.ts';
 
 let server: SourceServer;
 let client: pg.Client;
@@ -76,14 +85,6 @@ function fileOf({ rows, types }: Table): string {
   return `${[['id', ...types.map((_, index) => nameOf(index))].join(','), ...lines].join('\n')}\n`;
 }
 
-const stored = async (table: string, columns: readonly string[]): Promise<unknown[][]> => {
-  const { rows } = await client.query({
-    text: `select ${['id', ...columns.map((name) => `${name}::text`)].join(', ')} from ${table} order by ${table}.id`,
-    rowMode: 'array',
-  });
-  return rows;
-};
-
 const seen = { csv: 0, records: 0, refused: 0, stored: 0 };
 
 async function judge(table: Table, folder: string): Promise<void> {
@@ -130,15 +131,11 @@ async function judge(table: Table, folder: string): Promise<void> {
   expect(bytes.rejected.filter(({ position }) => places.has(position)).map(({ position, column }) => ({ position, column }))).toEqual(
     refused,
   );
-  expect(await stored('bytes', names)).toEqual(await stored('records', names));
+  expect(await shownRows(client, 'bytes', names)).toEqual(await shownRows(client, 'records', names));
   const unchanged = schema.columns.filter((column) => column.uncompiled === null).map((column) => column.name);
-  const kept = await stored('bytes', unchanged);
-  // What the server itself makes of the texts.
-  for (const [id] of kept) {
-    const values = (table.rows[id as number] ?? []).map((value) => (value === null ? 'null' : client.escapeLiteral(value)));
-    await client.query(`insert into given values (${[id, ...values].join(', ')})`);
-  }
-  expect(kept).toEqual(await stored('given', unchanged));
+  const kept = await shownRows(client, 'bytes', unchanged);
+  for (const [id] of kept) await giveTexts(client, 'given', id as number, table.rows[id as number] ?? []);
+  expect(kept).toEqual(await shownRows(client, 'given', unchanged));
   seen.refused += refused.length;
   seen.stored += kept.length;
 }

@@ -190,3 +190,18 @@ export async function columnsOf(source: Source): Promise<{ name: string; sqlType
   const { columns } = await source.describe(never);
   return columns.map(({ name, sqlType }) => ({ name, sqlType: sqlType ?? 'text' }));
 }
+
+/** Rows of a table in the order of its `id`: that, and columns as the server shows them. */
+export async function shownRows(client: pg.Client, table: string, columns: readonly string[]): Promise<unknown[][]> {
+  const { rows } = await client.query({
+    text: `select ${['id', ...columns.map((name) => `${name}::text`)].join(', ')} from ${table} order by ${table}.id`,
+    rowMode: 'array',
+  });
+  return rows;
+}
+
+/** Gives texts to the server, to see what it makes of them itself. */
+export async function giveTexts(client: pg.Client, table: string, id: number, texts: readonly (string | null)[]): Promise<void> {
+  const values = texts.map((text) => (text === null ? 'null' : client.escapeLiteral(text)));
+  await client.query(`insert into ${table} values (${[id, ...values].join(', ')})`);
+}

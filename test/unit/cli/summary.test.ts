@@ -17,6 +17,7 @@ const summary: RunSummary = {
   target: 'target postgres://127.0.0.1/sluice table flights',
   replicated: null,
   watermark: null,
+  ledger: null,
 };
 const facts = { seconds: 7.5, webUi: 'http://ui/run', database: 'postgresql://postgres:secret@127.0.0.1/sluice' };
 

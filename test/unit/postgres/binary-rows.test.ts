@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { checkBinaryRows } from '../../../src/connectors/postgres/binary-rows.ts';
+import { RejectedRows } from '../../../src/connectors/rejected-rows.ts';
 import type { RejectedRow } from '../../../src/connectors/source.ts';
 
 /** A row of two columns: an int4 or null, and a text or null. */
@@ -52,10 +53,10 @@ async function check(bytes: Buffer, cuts: readonly number[]): Promise<{ good: Bu
     }
     if (from < bytes.length) yield bytes.subarray(from);
   }
-  const rejected: RejectedRow[] = [];
+  const rejected = new RejectedRows();
   const good: Buffer[] = [];
   for await (const piece of checkBinaryRows(pieces(), checks, 100, rejected)) good.push(piece);
-  return { good: Buffer.concat(good), rejected };
+  return { good: Buffer.concat(good), rejected: rejected.rows };
 }
 
 const rows = fc.array(fc.tuple(fc.option(fc.integer({ min: -3, max: 9 })), fc.option(fc.string({ maxLength: 6 }))), { maxLength: 30 });

@@ -52,6 +52,23 @@ describe('a connection URL', () => {
     expect(() => parseConnectionUrl(url)).toThrow(/cannot be read. It is postgres:\/\/user:password@host:port\/database/);
   });
 
+  test('says how long a server may take, as libpq does: in seconds', () => {
+    const timeoutOf = (url: string) => parseConnectionUrl(url).connectTimeoutMs;
+    expect(timeoutOf('postgres://h/db')).toBeNull();
+    expect(timeoutOf('postgres://h/db?connect_timeout=7')).toBe(7_000);
+    expect(timeoutOf('postgres://h/db?connect_timeout=0')).toBe(0);
+    expect(() => timeoutOf('postgres://h/db?connect_timeout=soon')).toThrow(/"soon"; it is a number of seconds/);
+    const [server] = parseConnectionUrl('postgres://h/db?connect_timeout=7').servers;
+    expect(parseConnectionUrl('postgres://h/db?connect_timeout=7').urlFor(server as never)).toBe('postgres://h:5432/db');
+  });
+
+  test('may have its hosts tried in any order', () => {
+    const firsts = Array.from({ length: 100 }, () => parseConnectionUrl('postgres://a,b,c/db?load_balance_hosts=random').servers[0]?.host);
+    expect(new Set(firsts)).toEqual(new Set(['a', 'b', 'c']));
+    expect(() => parseConnectionUrl('postgres://a,b/db?load_balance_hosts=yes')).toThrow(/"yes"; it can be disable or random/);
+    expect(() => parseConnectionUrl('postgres://a/db?hostaddr=10.0.0.1')).toThrow(/hostaddr, which is not known here/);
+  });
+
   test('with a wish that nobody knows', () => {
     expect(() => parseConnectionUrl('postgres://h/db?target_session_attrs=master')).toThrow(
       /"master"; it can be any, read-write, read-only, primary/,

@@ -1,6 +1,7 @@
 /** Records on their way into COPY. */
 import { z } from 'zod';
-import type { RecordChunk, RejectedRow, SourceRecord } from '../../../src/connectors/source.ts';
+import { RejectedRows } from '../../../src/connectors/rejected-rows.ts';
+import type { RecordChunk, SourceRecord } from '../../../src/connectors/source.ts';
 import { compileRowSchema } from '../../../src/validation/compile.ts';
 import { createRowEncoder } from '../../../src/validation/copy-text.ts';
 import { type EncodeOptions, encodedLines, encodeRecords } from '../../../src/validation/encode-records.ts';
@@ -130,7 +131,7 @@ test('a long chunk lets others run in between', async () => {
 });
 
 test('lines with their records', async () => {
-  const rejected: RejectedRow[] = [];
+  const rejected = new RejectedRows();
   const batches: string[][] = [];
   for await (const batch of encodedLines(
     chunkOf({ n: '1', t: 'x' }, 'broken', 'worse', 'worst', { n: '2', t: 'y' }),
@@ -140,5 +141,5 @@ test('lines with their records', async () => {
     batches.push(batch.map(({ record, line }) => `${record.position}: ${line}`));
   }
   expect(batches).toEqual([['0: 0\t1\tx\n'], ['4: 4\t2\ty\n']]);
-  expect(rejected.map((row) => row.position)).toEqual([1, 2, 3]);
+  expect(rejected.rows.map((row) => row.position)).toEqual([1, 2, 3]);
 });
