@@ -33,8 +33,12 @@ export async function setupCommand(session: Session, { retention }: SetupOptions
   });
   const said: string[] = [];
   let searchAttributes = false;
+  /** A region that was set up before, and comes back. */
+  let isBack = false;
   try {
-    const regions = join ? await joinRegions(connection, join) : null;
+    const joined = join ? await joinRegions(connection, join) : null;
+    isBack = joined?.again ?? false;
+    const regions = joined?.names ?? null;
     if (regions) said.push(`regions ${regions.join(' and ')} know each other`);
     // A namespace of several regions is made in one of them, and comes to the others by itself.
     const isMadeHere = join === null || join.region === join.first;
@@ -53,6 +57,10 @@ export async function setupCommand(session: Session, { retention }: SetupOptions
       await migrateLedger(database);
       if (join) await nameFirstRegion(database, join.first);
       said.push(`the ledger in ${databaseLabel(target.url)} is up to date`);
+    } catch (error) {
+      if (!isBack || !(error instanceof TransientError)) throw error;
+      // Its workers must be there when a person lets the region go on, and the failover looks after the ledger itself.
+      said.push(`no region has a primary of the target (${error.message})`);
     } finally {
       await database.close();
     }
