@@ -46,7 +46,8 @@ export async function writeResults(
   const before = JSON.parse(await readFile(join(folder, RESULTS), 'utf8').catch(() => '[]'));
   const peers = measured.peers.length > 0 ? measured.peers : (known.cases?.setting.peers ?? []);
   const takeover = measured.takeover ?? known.cases?.takeover ?? null;
-  const result = merge && measured.cases.length > 0 ? { ...measured, peers, takeover, cases: mergeCases(before, measured.cases) } : measured;
+  const result =
+    merge && measured.cases.length > 0 ? { ...measured, peers, takeover, cases: mergeCases(before, measured.cases) } : measured;
   if (result.cases.length > 0) await write(join(folder, RESULTS), `${JSON.stringify(result.cases, null, 2)}\n`);
   await write(join(folder, FIGURES), `${JSON.stringify({ ...known, ...figures(result) }, null, 2)}\n`);
 
