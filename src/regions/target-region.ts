@@ -70,11 +70,11 @@ export class TargetRegion {
     await this.#configure({ postgresql: { parameters: { synchronous_standby_names: standby === null ? null : `"${standby}"` } } });
   }
 
-  /** Makes it the standby of the other region. Patroni stops it in good order, or rewinds it. May be called again. */
+  /** Makes it the standby of the other region, which may not go on alone. Patroni stops it in good order, or rewinds it. May be called again. */
   async demote(): Promise<void> {
     await this.#configure({
       standby_cluster: { host: this.region.proxies.join(','), ...PEER },
-      postgresql: { parameters: { synchronous_standby_names: null } },
+      postgresql: { parameters: { synchronous_standby_names: null, [ALONE_FROM_TERM]: null } },
     });
   }
 

@@ -102,8 +102,12 @@ test('the bench measures growth, scaling, proof and orchestration, and how fast 
   expect(result.growth.map(({ case: name, rows }) => `${name}: ${rows}`)).toEqual([
     'orders, first load: 5000',
     'orders, upsert into an equal table: 5000',
+    'orders, CSV, first load, row schema: 5000',
+    'orders, Parquet, first load: 5000',
     'orders, first load: 10000',
     'orders, upsert into an equal table: 10000',
+    'orders, CSV, first load, row schema: 10000',
+    'orders, Parquet, first load: 10000',
   ]);
   expect(result.scaling.map((each) => each.case)).toEqual([
     'orders, first load, costly row function',

@@ -52,9 +52,9 @@ export default definePipeline({
   ${extra}
 });`;
 
-test('10,000 partitions: all rows arrive, with two staging tables at most and short histories', async () => {
+test('5,000 partitions: all rows arrive, with two staging tables at most and short histories', async () => {
   const url = await freshDatabase('partitions');
-  await givenFlights(url, 200_000);
+  await givenFlights(url, 100_000);
   const flow = await project('partitions', url);
   await flow.write('flights.ts', pipeline(20, ''));
   const client = await temporalClient();
@@ -65,13 +65,13 @@ test('10,000 partitions: all rows arrive, with two staging tables at most and sh
   const [summary, stagingTables] = await Promise.all([resultOf(run), mostStagingTables(url, run)]);
   const seconds = (Date.now() - began) / 1000;
 
-  expect(summary).toMatchObject({ partitions: 10_000, rowsRead: 200_000, rowsLoaded: 200_000, chunks: 10_000 });
+  expect(summary).toMatchObject({ partitions: 5_000, rowsRead: 100_000, rowsLoaded: 100_000, chunks: 5_000 });
   expect(await contentOf(url, 'target')).toEqual(await contentOf(url, 'source'));
   expect(stagingTables).toBeGreaterThanOrEqual(1);
   expect(stagingTables).toBeLessThanOrEqual(2);
 
   const sizes = await executionSizes(client, run.workflowId);
-  console.log(`10,000 partitions in ${seconds.toFixed(1)} s`);
+  console.log(`5,000 partitions in ${seconds.toFixed(1)} s`);
   expect(sizes.map((size) => size.workflowId)).toEqual(
     expect.arrayContaining([run.workflowId, `${run.workflowId}/extract`, `${run.workflowId}/transform`, `${run.workflowId}/load`]),
   );

@@ -154,7 +154,7 @@ test('every way gives the verdict of zod and stores the same', async () => {
   await withFolder(async ({ write }) => {
     await fc.assert(
       fc.asyncProperty(tables(), (table) => judge(table, write)),
-      { numRuns: 100 },
+      { numRuns: 200 },
     );
   });
   // Otherwise it would prove nothing.
