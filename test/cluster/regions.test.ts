@@ -8,7 +8,7 @@ import { temporaryFolder } from '../helpers/servers.ts';
 import { CLI } from '../helpers/workers.ts';
 import { dockerCompose } from './docker-compose.ts';
 
-jest.setTimeout(900_000);
+jest.setTimeout(1_500_000);
 
 const run = promisify(execFile);
 const ROOT = resolve(__dirname, '../..');
