@@ -143,7 +143,7 @@ async function judge(table: Table, folder: string): Promise<void> {
 test('bytes and records of CSV have the verdict of zod, and the same is stored', async () => {
   await fc.assert(
     fc.asyncProperty(tables(CSV_TYPES), (table) => withFiles({ 'rows.csv': fileOf(table) }, (folder) => judge(table, folder))),
-    { numRuns: 150 },
+    { numRuns: 300 },
   );
   // Otherwise it would prove nothing.
   for (const [what, times] of Object.entries(seen)) expect({ what, often: times >= 60 }).toEqual({ what, often: true });
