@@ -131,7 +131,8 @@ async function endWriters(target: TargetRegion, demote: boolean, say: (message: 
       say(`The target in region ${name} is a primary as well. What it has alone, and gets from now on, is not seen here.`);
       return false;
     }
-    if (node.role === 'primary') {
+    // Also one that is none at the moment: it may be starting again, to be one.
+    if (demote) {
       await target.demote();
       await target.until('a standby', ({ role }) => role === 'standby', ENDED_MS);
     }

@@ -29,8 +29,7 @@ export async function handover(regions: Regions, to: string, { say }: HandoverOp
   const [other] = regions.othersThan(to);
   if (!other) throw new PermanentError('UnknownRegion', 'There is one region only.');
   const [from, next] = [regions.target(other.name), regions.target(to)];
-  await requireOnePrimary(from, next, newest.active);
-  await moveTarget(from, next, say);
+  await moveTarget(from, next, newest.active, say);
   await takeBoth(next, to, other.name);
   if (newest.active !== to) {
     say(`Handing the namespace "${regions.namespace}" over to region ${to}.`);
@@ -41,30 +40,26 @@ export async function handover(regions: Regions, to: string, { say }: HandoverOp
   await untilFollows(next, from, FOLLOWS_MS);
 }
 
-/** @throws PermanentError `TwoPrimaries` */
-async function requireOnePrimary(from: TargetRegion, to: TargetRegion, active: string): Promise<void> {
-  const [old, next] = await Promise.all([from.node(), to.node()]);
-  if (old?.role !== 'primary' || next?.role !== 'primary') return;
-  const other = (active === to.region.name ? from : to).region.name;
-  throw new PermanentError(
-    'TwoPrimaries',
-    `The targets in regions ${from.region.name} and ${to.region.name} are both primaries, and region ${active} is active. What only region ${other} has is named, ` +
-      `and given up, by: sluice region rejoin ${other}`,
-  );
-}
-
 /** The region becomes the one that writes; the other may until what its workers have in hand has come to an end. */
 async function takeBoth(primary: TargetRegion, to: string, from: string): Promise<void> {
   await takeTerm(primary.database(), to, from);
 }
 
-async function moveTarget(from: TargetRegion, to: TargetRegion, say: (message: string) => void): Promise<void> {
+async function moveTarget(from: TargetRegion, to: TargetRegion, active: string, say: (message: string) => void): Promise<void> {
   const [old, next] = await Promise.all([from.node(), to.node()]);
   if (!old || !next) {
     const silent = (old ? to : from).region.name;
     throw new PermanentError(
       'RegionNotReady',
       `The target in region ${silent} does not answer. A handover needs both. If the region is lost: sluice region failover.`,
+    );
+  }
+  if (old.role === 'primary' && next.role === 'primary') {
+    const other = (active === to.region.name ? from : to).region.name;
+    throw new PermanentError(
+      'TwoPrimaries',
+      `The targets in regions ${from.region.name} and ${to.region.name} are both primaries, and region ${active} is active. What only region ${other} has is named, ` +
+        `and given up, by: sluice region rejoin ${other}`,
     );
   }
   if (next.role === 'primary') return;
