@@ -11,6 +11,16 @@ function isDirect(runKey: string): string {
   return `exists (select from sluice.runs r where r.run_key = ${runKey} and r.plan ->> 'direct' is not null)`;
 }
 
+/**
+ * What a SELECT reads from: records `c` of chunks that are in the target, each a commit of its own, while their partition is not whole.
+ *
+ * @param table a standby has only the logged part, `sluice.chunks_beside`
+ */
+export function chunksInPart(table = 'sluice.chunks'): string {
+  return `${table} c where logged and ${isDirect('c.run_key')}
+    and not exists (select from sluice.commits k where k.run_key = c.run_key and k.unit = 'load:' || c.partition)`;
+}
+
 export type RunOutcome = 'succeeded' | 'failed' | 'cancelled' | 'superseded';
 
 /** Counts of a run: of what is committed as its commits say, of the rest as its chunks do. */
@@ -47,8 +57,7 @@ export async function sumCommits(
     [runKey],
   );
   const [direct] = await database.query<{ rows: string }>(
-    `select coalesce(sum(rows_staged), 0) as rows from sluice.chunks c where ${isDirect('$1')} and run_key = $1 and logged
-       and not exists (select from sluice.commits k where k.run_key = $1 and k.unit = 'load:' || c.partition)`,
+    `select coalesce(sum(rows_staged), 0) as rows from ${chunksInPart()} and c.run_key = $1`,
     [runKey],
   );
   const inPart = Number(direct?.rows ?? 0);

@@ -8,7 +8,7 @@ import type { Database } from '../connectors/postgres/database.ts';
 import { describeError } from '../errors.ts';
 import { ledgerIdentity } from '../ledger/identity.ts';
 import { readNewestPlan } from '../ledger/run-plan.ts';
-import { sumCommits } from '../ledger/runs.ts';
+import { chunksInPart } from '../ledger/runs.ts';
 import { inParallel } from './in-parallel.ts';
 import { readRunHistory } from './run-history.ts';
 
@@ -52,7 +52,7 @@ async function compare(client: Client, database: Database, ledger: string | null
   const stored = await readNewestPlan(database, plan.run.key);
   const kept = stored ? await unitsKept(database, stored.runKey) : new Map<string, number>();
   const rowsLost = [...committed].reduce((sum, [unit, rows]) => sum + Math.max(0, rows - (kept.get(unit) ?? 0)), 0);
-  return { ...run, rowsLost, rowsKept: stored ? (await sumCommits(database, stored.runKey)).rowsLoaded : 0, note: '' };
+  return { ...run, rowsLost, rowsKept: [...kept.values()].reduce((sum, rows) => sum + rows, 0), note: '' };
 }
 
 /** What the regions move is their own target; what another database lost or kept, it knows itself. */
@@ -67,10 +67,7 @@ async function unitsKept(database: Database, runKey: string): Promise<Map<string
   const rows = await database.query<{ unit: string; rows: string }>(
     `select unit, coalesce((result ->> 'rowsLoaded')::bigint, 0) as rows from sluice.commits where run_key = $1
      union all
-     select 'load:' || partition, sum(rows_staged) from sluice.chunks c
-     where run_key = $1 and logged and exists (select from sluice.runs r where r.run_key = $1 and r.plan ->> 'direct' is not null)
-       and not exists (select from sluice.commits k where k.run_key = $1 and k.unit = 'load:' || c.partition)
-     group by partition`,
+     select 'load:' || partition, sum(rows_staged) from ${chunksInPart()} and c.run_key = $1 group by partition`,
     [runKey],
   );
   return new Map(rows.map(({ unit, rows: count }) => [unit, Number(count)]));

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../connectors/postgres/database.ts';
 import { PermanentError, TransientError } from '../errors.ts';
 import { readActiveRegion } from '../ledger/regions.ts';
+import { chunksInPart } from '../ledger/runs.ts';
 import type { Regions } from './regions.ts';
 import { untilFollows } from './replication.ts';
 import type { TargetRegion } from './target-region.ts';
@@ -118,9 +119,7 @@ async function recentCommits(database: Database, since: Date): Promise<(GivenUp 
        from sluice.commits where committed_at > $1
        union all
        select run_key, format('chunk %s of partition %s', chunk, partition), 'load:' || partition, rows_staged::text, recorded_at
-       from sluice.chunks_beside c
-       where recorded_at > $1 and exists (select from sluice.runs r where r.run_key = c.run_key and r.plan ->> 'direct' is not null)
-         and not exists (select from sluice.commits k where k.run_key = c.run_key and k.unit = 'load:' || c.partition)
+       from ${chunksInPart('sluice.chunks_beside')} and c.recorded_at > $1
      ) as recent order by at`,
     [since],
   );
