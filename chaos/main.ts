@@ -11,10 +11,11 @@ import { NETWORK_FAULTS } from './faults/network.ts';
 import { PROCESS_FAULTS } from './faults/processes.ts';
 import { measureLoad } from './load.ts';
 import { type ChaosOptions, parseOptions } from './options.ts';
+import { measurePromises } from './promises.ts';
 import { Random } from './random.ts';
 import { proveRegions } from './regions/proof.ts';
 import { RegionsScene } from './regions/scene.ts';
-import { faultsJson, faultsTable, loadTable, regionsTable, writeDocument } from './report.ts';
+import { faultsJson, faultsTable, loadTable, promisesTable, regionsTable, writeDocument } from './report.ts';
 import { addTrial, type Results, readResults } from './results.ts';
 import { type Arena, type RoundContext, round, storm, type Trial } from './round.ts';
 import { Runs } from './runs.ts';
@@ -53,7 +54,7 @@ class Suite {
     this.#seed = seed;
     this.files = files;
     this.all = all;
-    this.session = { ...all, seeds: [seed], faults: {}, load: null, regions: null };
+    this.session = { ...all, seeds: [seed], faults: {}, load: null, promises: null, regions: null };
   }
 
   async add(trials: readonly Trial[], faults: readonly Fault[]): Promise<void> {
@@ -72,6 +73,13 @@ class Suite {
     this.session = { ...this.session, load };
     this.all = { ...this.all, at: load.at, load };
     this.failed ||= load.problems.length > 0;
+    await this.save();
+  }
+
+  async setPromises(promises: NonNullable<Results['promises']>): Promise<void> {
+    this.session = { ...this.session, promises };
+    this.all = { ...this.all, at: promises.at, promises };
+    this.failed ||= promises.problems.length > 0;
     await this.save();
   }
 
@@ -115,6 +123,7 @@ async function runCluster(options: ChaosOptions, suite: Suite): Promise<void> {
   const end = Date.now() + options.minutes * 60_000;
 
   if (options.load !== null) await suite.setLoad(await measureLoad(context, options.load));
+  else if (options.promises !== null) await suite.setPromises(await measurePromises(context, arena, options.promises));
   else if (options.kills !== null) await killsUntil(options.kills, end, context, arena, suite);
   else await everyFault(options, end, context, arena, suite);
 }
@@ -132,7 +141,8 @@ async function killsUntil(kills: number, end: number, context: RoundContext, are
   const faults = PROCESS_FAULTS.filter(({ isKill }) => isKill);
   const done = () => faults.reduce((sum, { name }) => sum + (suite.all.faults[name]?.tried ?? 0), 0);
   while (done() < kills && Date.now() < end && !suite.failed) {
-    await suite.add(await storm(context, arena, faults, Math.min(STORM, kills - done())), faults);
+    const next = () => context.random.pick(faults);
+    await suite.add(await storm(context, arena, { next, most: Math.min(STORM, kills - done()) }), faults);
     say(`${done()} of ${kills} kills`);
   }
 }
@@ -185,13 +195,14 @@ try {
 await cleanUp();
 if (!options.regions) console.log(plainTable(faultsTable(suite.session)).join('\n'));
 if (suite.session.regions) console.log(plainTable(regionsTable(suite.session.regions)).join('\n'));
+if (suite.session.promises) console.log(plainTable(promisesTable(suite.session.promises)).join('\n'));
 if (suite.session.load) console.log(plainTable(loadTable(suite.session.load)).join('\n'));
 console.log(`${suite.failed ? 'NOT all survived' : 'All survived'}; seed ${options.seed}; written: ${files.results}, ${files.document}`);
 if (options.json)
   console.log(
     JSON.stringify({
       ...{ seed: options.seed, faults: faultsJson(suite.session) },
-      ...{ regions: suite.session.regions?.steps ?? [], load: suite.session.load },
+      ...{ regions: suite.session.regions?.steps ?? [], load: suite.session.load, promises: suite.session.promises },
     }),
   );
 process.exit(suite.failed ? 1 : 0);

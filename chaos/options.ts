@@ -8,6 +8,8 @@ export interface ChaosOptions {
   readonly kills: number | null;
   /** Runs at once, with a worker killed every minute; null: not now. */
   readonly load: number | null;
+  /** So often each of what has a promised time; null: not now. */
+  readonly promises: number | null;
   /** Two regions, in place of one cluster. */
   readonly regions: boolean;
   /** Only faults whose name contains one of these. */
@@ -28,6 +30,11 @@ export function parseOptions(argv: readonly string[]): ChaosOptions {
     .option('--seed <n>', 'repeats what this seed has done', whole(0))
     .option('--kills <n>', 'random kills, one after the other, until so many are accumulated over all calls', whole(1))
     .option('--load <runs>', 'so many runs at once, with a worker killed every minute', whole(1))
+    .option(
+      '--promises <n>',
+      'measures the promised times, each so often, on a cluster that is whole and a machine without other work',
+      whole(1),
+    )
     .option('--regions', 'loses a region, brings it back, and hands over')
     .option('--only <names...>', 'only faults whose name contains one of these')
     .option('--times <n>', 'how often each fault', whole(1), 1)
@@ -37,7 +44,18 @@ export function parseOptions(argv: readonly string[]): ChaosOptions {
     .parse([...argv], { from: 'user' });
   const given = command.opts<Partial<ChaosOptions>>();
   return {
-    ...{ seed: randomInt(2 ** 31), kills: null, load: null, regions: false, only: [], times: 1, minutes: 24 * 60, out: null, json: false },
+    ...{
+      seed: randomInt(2 ** 31),
+      kills: null,
+      load: null,
+      promises: null,
+      regions: false,
+      only: [],
+      times: 1,
+      minutes: 24 * 60,
+      out: null,
+      json: false,
+    },
     ...given,
   };
 }

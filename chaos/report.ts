@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { replaceSection } from '../bench/page-section.ts';
 import { median } from '../bench/results.ts';
 import { count, fixed, markdownTable, type Table } from '../bench/table.ts';
-import type { Counted, LoadResult, RegionsResult, Results } from './results.ts';
+import type { Counted, LoadResult, PromisesResult, RegionsResult, Results } from './results.ts';
 
 export function faultsTable({ faults }: Results): Table {
   return {
@@ -67,6 +67,21 @@ export function loadTable(load: LoadResult): Table {
   };
 }
 
+export function promisesTable({ faults }: PromisesResult): Table {
+  return {
+    head: ['one part is lost', 'times', 'recovered, median s', 'worst s', 'of which failover, median s', 'after it, worst s', 'promised s'],
+    rows: faults.map(({ fault, recoverSeconds, failoverSeconds, promisedSeconds }) => {
+      const after = recoverSeconds.map((seconds, nth) => seconds - (failoverSeconds[nth] ?? 0));
+      const hasFailover = failoverSeconds.length > 0;
+      return [
+        ...[fault, count(recoverSeconds.length), fixed(median(recoverSeconds), 1), fixed(Math.max(...recoverSeconds), 1)],
+        ...[hasFailover ? fixed(median(failoverSeconds), 1) : '-', hasFailover ? fixed(Math.max(...after), 1) : '-'],
+        hasFailover ? `failover + ${fixed(promisedSeconds, 0)}` : fixed(promisedSeconds, 0),
+      ];
+    }),
+  };
+}
+
 export function regionsTable({ steps }: RegionsResult): Table {
   const seconds = (value: number | null) => (value === null ? '-' : fixed(value, 1));
   const rows = (value: number | null) => (value === null ? '-' : count(value));
@@ -95,6 +110,10 @@ export async function writeDocument(file: string, template: string, results: Res
   if (results.load) {
     const lines = [`Measured on ${results.load.at.slice(0, 10)}.`, '', ...markdownTable(loadTable(results.load))];
     page = replaceSection(page, 'chaos:load', lines, 'reliability.md');
+  }
+  if (results.promises) {
+    const lines = [`Measured on ${results.promises.at.slice(0, 10)}.`, '', ...markdownTable(promisesTable(results.promises))];
+    page = replaceSection(page, 'chaos:promises', lines, 'reliability.md');
   }
   if (results.regions) {
     const lines = [`Measured on ${results.regions.at.slice(0, 10)}.`, '', ...markdownTable(regionsTable(results.regions))];

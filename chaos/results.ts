@@ -37,6 +37,24 @@ const load = z.object({
   smallRunSeconds: z.object({ alone: z.number(), among: z.number(), median: z.number(), worst: z.number() }),
 });
 
+const promises = z.object({
+  at: z.string(),
+  /** Whatever is not as promised, in whole sentences. */
+  problems: z.array(z.string()),
+  faults: z.array(
+    z.object({
+      fault: z.string(),
+      says: z.string(),
+      /** From the breakage until all that was in hand has moved on. */
+      recoverSeconds: z.array(z.number()),
+      /** From the breakage until another PostgreSQL takes writes, in the same order; empty where none has to. */
+      failoverSeconds: z.array(z.number()),
+      /** What is promised; after the failover, where there is one. */
+      promisedSeconds: z.number(),
+    }),
+  ),
+});
+
 const regions = z.object({
   at: z.string(),
   steps: z.array(
@@ -63,12 +81,14 @@ const results = z.object({
   faults: z.record(z.string(), counted),
   // Figures of another kind are no figures any more.
   load: load.nullable().catch(null),
+  promises: promises.nullable().default(null),
   regions: regions.nullable().default(null),
 });
 
 export type Counted = z.infer<typeof counted>;
 export type Results = z.infer<typeof results>;
 export type LoadResult = z.infer<typeof load>;
+export type PromisesResult = z.infer<typeof promises>;
 export type RegionsResult = z.infer<typeof regions>;
 
 const EMPTY = { tried: 0, survived: 0, recoverSeconds: [], rowsLost: 0, rowsDuplicated: 0, rowsCopiedAgain: 0 };
@@ -76,7 +96,7 @@ const EMPTY = { tried: 0, survived: 0, recoverSeconds: [], rowsLost: 0, rowsDupl
 /** Those of this version; none where there are none. */
 export async function readResults(file: string): Promise<Results> {
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  const fresh: Results = { version, at: '', seeds: [], faults: {}, load: null, regions: null };
+  const fresh: Results = { version, at: '', seeds: [], faults: {}, load: null, promises: null, regions: null };
   const known = await readJsonFile(file, results, fresh);
   return known.version === version ? known : fresh;
 }

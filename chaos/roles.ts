@@ -12,12 +12,19 @@ export async function primaryOf(supervisor: Supervisor): Promise<string> {
   return await first(['pg1', 'pg2'], 'PostgreSQL primary', (name) => answers(`http://${supervisor.part(name).address}:8008/primary`));
 }
 
+/** From now until a primary takes writes. */
+export async function secondsUntilPrimary(supervisor: Supervisor): Promise<number> {
+  const began = performance.now();
+  await primaryOf(supervisor);
+  return (performance.now() - began) / 1000;
+}
+
 export async function etcdLeader(supervisor: Supervisor): Promise<string> {
   return await first(['etcd1', 'etcd2', 'etcd3'], 'etcd leader', (name) => isEtcdLeader(supervisor.part(name).address));
 }
 
 async function first(names: readonly string[], what: string, is: (name: string) => Promise<boolean>): Promise<string> {
-  for (const deadline = Date.now() + LIMIT_MS; Date.now() < deadline; await delay(200)) {
+  for (const deadline = Date.now() + LIMIT_MS; Date.now() < deadline; await delay(100)) {
     for (const name of names) if (await is(name)) return name;
   }
   throw new Error(`there is no ${what}`);

@@ -4,7 +4,7 @@ import type { Database } from '../src/connectors/postgres/database.ts';
 import { describeError } from '../src/errors.ts';
 import type { Broken, Fault } from './faults/fault.ts';
 import type { Random } from './random.ts';
-import { untilReplicated } from './roles.ts';
+import { secondsUntilPrimary, untilReplicated } from './roles.ts';
 import type { ChaosRun, EndedRun, Runs } from './runs.ts';
 import type { Scene } from './scene.ts';
 import { dropTargets, verify } from './verify.ts';
@@ -74,8 +74,19 @@ export async function round(context: RoundContext, arena: Arena, fault: Fault): 
   };
 }
 
-/** Kills of all kinds, one after the other, as long as runs are open. */
-export async function storm(context: RoundContext, arena: Arena, faults: readonly Fault[], most: number): Promise<Trial[]> {
+export interface Storm {
+  /** What breaks next; null to let the runs end. */
+  readonly next: () => Fault | null;
+  /** How much, at most. */
+  readonly most: number;
+  /** Waits before each, for a cluster that is whole again. */
+  readonly whole?: boolean;
+  /** Told of each before the runs have ended. */
+  readonly measured?: (fault: Fault, recoverSeconds: number | null, failoverSeconds: number | null) => void;
+}
+
+/** One thing breaks after the other, as long as runs are open. */
+export async function storm(context: RoundContext, arena: Arena, { next, most, whole = false, measured }: Storm): Promise<Trial[]> {
   const { scene, runs, random, say } = context;
   const watch = new Watch(arena.target);
   const trials: Omit<Trial, 'problems' | 'rowsLost' | 'rowsDuplicated'>[] = [];
@@ -88,13 +99,24 @@ export async function storm(context: RoundContext, arena: Arena, faults: readonl
     ending.catch(() => {});
     await untilChunks(watch, random.between(2, 12));
     while (trials.length < most && (await untilInHand(watch, runs, started))) {
-      const fault = random.pick(faults);
+      if (whole) {
+        await untilWhole(scene);
+        if (!(await untilInHand(watch, runs, started))) break;
+      }
+      const fault = next();
+      if (fault === null) break;
       const began = performance.now();
       const copiedAgain = watch.rowsCopiedAgain;
-      const { what } = await fault.run(scene, random, (worker) => watch.broke(worker));
+      let failover: Promise<number> | null = null;
+      const { what } = await fault.run(scene, random, (worker) => {
+        watch.broke(worker);
+        if (measured && fault.failsOver) failover = secondsUntilPrimary(scene.supervisor);
+      });
+      const failoverSeconds = await failover;
       if (!(await untilMoved(watch, runs, started))) problems.push(`${fault.name} (${what}): a partition stood still for a minute`);
       const { recoverSeconds } = watch;
       const seconds = (performance.now() - began) / 1000;
+      measured?.(fault, recoverSeconds, failoverSeconds);
       trials.push({ fault: fault.name, what, recoverSeconds, rowsCopiedAgain: watch.rowsCopiedAgain - copiedAgain, seconds });
       say(`${fault.name} (${what})${recoverSeconds === null ? '' : `, ${recoverSeconds.toFixed(1)} s`}`);
       await delay(random.between(200, 2_000));
@@ -117,14 +139,19 @@ export async function storm(context: RoundContext, arena: Arena, faults: readonl
 
 async function judge({ scene }: RoundContext, { target }: Arena, ended: readonly EndedRun[]): Promise<Awaited<ReturnType<typeof verify>>> {
   try {
-    for (const name of scene.supervisor.names()) if (scene.supervisor.stateOf(name) !== 'done') await scene.supervisor.untilUp(name);
-    await untilReplicated(scene.supervisor);
+    await untilWhole(scene);
     const verdict = await verify(scene, target, ended);
     if (verdict.problems.length === 0) await dropTargets(target, ended);
     return verdict;
   } catch (error) {
     return { problems: [describeError(error)], rowsLost: 0, rowsDuplicated: 0 };
   }
+}
+
+/** All parts are up, and the standby is synchronous. */
+async function untilWhole({ supervisor }: Scene): Promise<void> {
+  for (const name of supervisor.names()) if (supervisor.stateOf(name) !== 'done') await supervisor.untilUp(name);
+  await untilReplicated(supervisor);
 }
 
 async function untilChunks(watch: Watch, chunks: number): Promise<void> {

@@ -20,14 +20,17 @@ const theLeader: Choose = async (scene) => await etcdLeader(scene.supervisor);
 /** A heartbeat timeout of ten seconds, and two more. */
 const WORKER_SECONDS = 12;
 const TEMPORAL_SECONDS = 15;
-/** Patroni replaces a primary that crashed in some four seconds, and one whose Patroni is gone too in eleven; ten more are ours. */
-const PRIMARY_SECONDS = 4.4 + 10;
-const NODE_SECONDS = 10.6 + 10;
+/** Of a primary that is lost: what comes on top of the time in which Patroni replaces it. */
+export const AFTER_FAILOVER_SECONDS = 10;
+/** Patroni replaces a primary that crashed in some four seconds, and one whose Patroni is gone too in eleven. */
+const PRIMARY_SECONDS = 4.4 + AFTER_FAILOVER_SECONDS;
+const NODE_SECONDS = 10.6 + AFTER_FAILOVER_SECONDS;
 
 interface Kill {
   readonly name: string;
   readonly says: string;
   readonly promisedSeconds?: number;
+  readonly failsOver?: boolean;
   readonly choose: Choose;
   /** Which processes of the part. @default all */
   readonly which?: Which;
@@ -91,7 +94,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
   sleep({ name: 'Temporal node asleep', says: 'SIGSTOP for 8 s', choose: aTemporal, seconds: 8 }),
   kill({
     ...{ name: 'PostgreSQL primary killed', says: 'SIGKILL of the server', promisedSeconds: PRIMARY_SECONDS },
-    ...{ choose: thePrimary, which: 'postgres' },
+    ...{ choose: thePrimary, which: 'postgres', failsOver: true },
   }),
   sleep({
     name: 'PostgreSQL primary asleep',
@@ -114,6 +117,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     name: 'PostgreSQL node lost',
     says: 'SIGKILL of the primary and its Patroni, away for 12 s',
     promisedSeconds: NODE_SECONDS,
+    failsOver: true,
     choose: thePrimary,
     awaySeconds: 12,
   }),

@@ -2,7 +2,6 @@
 import { type Connection, quoteName } from '../connectors/postgres/database.ts';
 import type { SourceTotals } from '../connectors/source.ts';
 import { PermanentError } from '../errors.ts';
-import { FOUND_IN_STAGING } from '../ledger/quarantine.ts';
 import { readLastRowsLoaded } from '../ledger/runs.ts';
 import { withRelations } from '../ledger/staging.ts';
 import {
@@ -14,7 +13,7 @@ import {
   type UniqueCheck,
 } from '../pipeline/checks.ts';
 import type { PlannedRun } from './planned-run.ts';
-import { summedColumns } from './source-totals.ts';
+import { firstSummed, summedColumns } from './source-totals.ts';
 
 /** A unit whose rows are asked about. */
 export interface CheckedUnit {
@@ -101,23 +100,19 @@ async function rowsThatDiffer(client: Connection, { planned, runKey, partition, 
   return `${read} rows were read, but ${staged} are staged and ${quarantined} in quarantine`;
 }
 
-/**
- * Rows in quarantine are added to those staged: their records are JSON, of PostgreSQL and Parquet sources alike. What a SQL transform made
- * and was refused has been staged before.
- */
+/** Rows in quarantine are added to those staged, unless the source has left them out; their records are JSON then. */
 async function sumsThatDiffer(client: Connection, unit: CheckedUnit, { columns }: SumsMatchSourceCheck): Promise<string | null> {
   const { planned, runKey, partition, source } = unit;
   const all = summedColumns(planned.pipeline.checks);
-  const first = planned.pipeline.sqlTransform ? FOUND_IN_STAGING + 1 : FOUND_IN_STAGING;
   for (const column of columns) {
     const { rows } = await client.query<{ sum: string; expected: string; equal: boolean }>(
       `${relationsOf(unit)}, summed as (
          select coalesce((select sum(${quoteName(column)}::numeric) from staging), 0)
               + coalesce((select sum((replace(convert_from(record, 'UTF8'), '\\u0000', '\\ufffd')::json ->> $4)::numeric) from sluice.quarantine
-                          where run_key = $1 and ($2::int is null or partition = $2) and chunk >= $3), 0) as sum
+                          where $6 and run_key = $1 and ($2::int is null or partition = $2) and chunk >= $3), 0) as sum
        )
        select sum::text, $5::numeric::text as expected, sum = $5::numeric as equal from summed`,
-      [runKey, partition, first, column, source?.sums[all.indexOf(column)] ?? '0'],
+      [runKey, partition, firstSummed(planned.pipeline), column, source?.sums[all.indexOf(column)] ?? '0', source?.of === 'all'],
     );
     const [found] = rows;
     if (!found?.equal)

@@ -5,7 +5,8 @@ import { Interrupted } from './exit-status.ts';
 import { followRun } from './follow-run.ts';
 import { onInterrupt } from './interrupts.ts';
 import { type ProgressDisplay, progressDisplay } from './progress-bar.ts';
-import { type Session, type SessionDatabase, shownDatabase } from './session.ts';
+import type { Session, SessionDatabase } from './session.ts';
+import { shownDatabase } from './shown-database.ts';
 import { type SummaryJson, secondsOf, summaryJson, summaryText } from './summary.ts';
 
 /** @throws RunFailedError, Interrupted */

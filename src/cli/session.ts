@@ -1,11 +1,8 @@
 /** What every command gets: its options, where it speaks, and the way to Temporal and to the database. */
 import type { ConnectOptions } from '../client/settings.ts';
 import type { SluiceClient } from '../client/sluice-client.ts';
-import { databaseLabel } from '../connectors/postgres/database.ts';
-import { DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
+import { DEFAULT_PIPELINES_FOLDER, DEFAULT_TASK_QUEUE } from '../contracts/names.ts';
 import { isAlive } from '../local/process-identity.ts';
-import { readStack } from '../local/stack-file.ts';
-import { DEFAULT_PIPELINES_FOLDER } from '../pipeline/modules.ts';
 import { Output } from './output.ts';
 
 /** Options that every command takes. */
@@ -59,13 +56,8 @@ export class Session {
   /** The database that SLUICE_DATABASE_URL names, else the one that `sluice dev` has up; null where there is none. */
   async database(): Promise<SessionDatabase | null> {
     if (this.env.SLUICE_DATABASE_URL) return { url: this.env.SLUICE_DATABASE_URL, embedded: false };
+    const { readStack } = await import('../local/stack-file.ts');
     const { database } = await readStack(STATE_FOLDER);
     return database && isAlive(database.process) ? { url: database.url, embedded: true } : null;
   }
-}
-
-/** How to connect: the embedded database's password is no secret on this machine, another's is not shown. */
-export function shownDatabase(database: SessionDatabase | null): string | null {
-  if (!database) return null;
-  return database.embedded ? database.url : databaseLabel(database.url);
 }

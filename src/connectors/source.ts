@@ -196,6 +196,8 @@ export interface TotalsRequest {
   readonly ends: readonly Json[];
   /** Columns to add up, of types that add up exactly: integers, numeric. */
   readonly columns: readonly string[];
+  /** For each partition the positions of its records that are in quarantine, for sources that have to look at them to leave them out. */
+  readonly quarantined: readonly ReadonlySet<number>[];
   readonly window: CursorWindow | null;
   readonly signal: AbortSignal;
 }
@@ -205,6 +207,8 @@ export interface SourceTotals {
   readonly rows: number;
   /** The sum of each column asked for, in their order, as PostgreSQL's text of a number; null where there is no value. */
   readonly sums: readonly (string | null)[];
+  /** What is in the sums: all rows, or those that are not in quarantine. */
+  readonly of: 'all' | 'staged';
 }
 
 /** What of a source is compared, and the types that staging has for it. */
@@ -243,8 +247,8 @@ export interface Source {
   readCopy?(request: CopyRequest): Promise<CopyChunk>;
   /** Records at these positions of a partition, as received, for the quarantine of duplicates found later. */
   readAt?(partition: PlannedPartition, positions: readonly number[]): Promise<Map<number, Buffer>>;
-  /** Counts the rows of these partitions and adds columns up, as the source is now. For sources that can do so by themselves. */
-  totals?(request: TotalsRequest): Promise<SourceTotals>;
+  /** Counts the rows of these partitions and adds columns up, as the source is now. */
+  totals(request: TotalsRequest): Promise<SourceTotals>;
   /** For incremental pipelines: the window of the next run after `low`. Stops below the oldest transaction still open. */
   nextWindow?(
     cursor: string,

@@ -6,6 +6,9 @@ export const WORKFLOW_TASK_TIMEOUT = '5 seconds';
 
 export const DEFAULT_TASK_QUEUE = 'sluice';
 
+/** Where pipelines are looked for when nobody says otherwise, relative to the working directory. */
+export const DEFAULT_PIPELINES_FOLDER = 'pipelines';
+
 /** Workflow types. */
 export const PIPELINE_WORKFLOW = 'pipeline';
 export const VERIFY_WORKFLOW = 'verify';

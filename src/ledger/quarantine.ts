@@ -57,6 +57,21 @@ export async function quarantineReasons(
   return rows.map((row) => ({ column: row.column, reason: row.reason, rows: Number(row.rows) }));
 }
 
+/** Where the rows in quarantine are in their partitions, by partition: those of this chunk and of later ones. */
+export async function quarantinedPositions(
+  database: Pick<Database, 'query'>,
+  runKey: string,
+  partition: number | null,
+  firstChunk: number,
+): Promise<Map<number, Set<number>>> {
+  const rows = await database.query<{ partition: number; positions: string[] }>(
+    `select partition, array_agg(position::text) as positions from sluice.quarantine
+     where run_key = $1 and ($2::int is null or partition = $2) and chunk >= $3 and position is not null group by partition`,
+    [runKey, partition, firstChunk],
+  );
+  return new Map(rows.map((row) => [row.partition, new Set(row.positions.map(Number))]));
+}
+
 /** Forgets what was found in staging before, when it is looked through again. */
 export async function forgetQuarantineFoundInStaging(client: Connection, runKey: string, partition: number | null): Promise<void> {
   await client.query('delete from sluice.quarantine where run_key = $1 and ($2::int is null or partition = $2) and chunk = $3', [

@@ -111,12 +111,15 @@ export async function readPartitionOn(client: Connection, runKey: string, partit
 }
 
 /** One partition, or all of a run. */
-export async function readPlannedPartitions(database: Database, runKey: string, partition: number | null): Promise<PlannedPartition[]> {
-  const rows = await database.query<{ plan: PlannedPartition }>(
-    'select plan from sluice.partitions where run_key = $1 and ($2::int is null or partition = $2) order by partition',
+export async function readPlannedPartitions(
+  database: Database,
+  runKey: string,
+  partition: number | null,
+): Promise<{ id: number; planned: PlannedPartition }[]> {
+  return await database.query<{ id: number; planned: PlannedPartition }>(
+    'select partition as id, plan as planned from sluice.partitions where run_key = $1 and ($2::int is null or partition = $2) order by partition',
     [runKey, partition],
   );
-  return rows.map((row) => row.plan);
 }
 
 const PARTITION_PLAN = 'select plan from sluice.partitions where run_key = $1 and partition = $2';

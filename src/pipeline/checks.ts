@@ -63,14 +63,14 @@ export const unique = (...columns: readonly string[]): UniqueCheck => ({ kind: '
 
 /**
  * As many rows were read as the source has in the unit's partitions when the check runs, and each of them was staged, put into quarantine,
- * or dropped by the row function. For PostgreSQL and Parquet sources. A source that is written to meanwhile makes it fail.
+ * or dropped by the row function. CSV and JSON lines are read a second time for it. A source that is written to meanwhile makes it fail.
  */
 export const rowsMatchSource = (): RowsMatchSourceCheck => ({ kind: 'rowsMatchSource', name: 'rowsMatchSource' });
 
 /**
  * The sums of these columns in staging and quarantine are those of the source when the check runs. The columns are of types that add up
- * exactly (integers, numeric). For PostgreSQL and Parquet sources. A source that is written to meanwhile makes it fail, and so does a row
- * function that drops rows or changes these columns.
+ * exactly (integers, numeric). CSV and JSON lines are read a second time for it. A source that is written to meanwhile makes it fail, and so
+ * does whatever drops rows or changes these columns: a row function, a default of the row schema, a type that rounds.
  *
  * @example
  * sumsMatchSource('amount', 'quantity')
@@ -94,14 +94,10 @@ export const notFewerThan = (share: `${number}%`): NotFewerThanCheck => ({ kind:
 export interface CheckedPipeline {
   readonly checks: readonly Check[];
   readonly commit: CommitUnit;
-  readonly source: { readonly kind: string };
   /** Columns staged and loaded; null where only the source knows. */
   readonly staged: readonly string[] | null;
   readonly loaded: readonly string[] | null;
 }
-
-/** Sources that count and add up by themselves; of others every record would have to be read again. */
-const COUNTING_SOURCES: readonly string[] = ['postgres', 'parquet'];
 
 /** @throws DefinitionError naming the check */
 export function requireSoundChecks(pipeline: CheckedPipeline, fail: (message: string) => DefinitionError): void {
@@ -111,20 +107,17 @@ export function requireSoundChecks(pipeline: CheckedPipeline, fail: (message: st
   }
 }
 
-function mistakeIn(check: Check, { commit, source, staged, loaded }: CheckedPipeline): string | null {
+function mistakeIn(check: Check, { commit, staged, loaded }: CheckedPipeline): string | null {
   switch (check.kind) {
     case 'sql':
+    case 'rowsMatchSource':
       return null;
     case 'rowCount':
       return check.min === undefined && check.max === undefined ? 'needs min or max' : null;
     case 'unique':
       return columnsMistake(check.columns, loaded, 'loaded');
-    case 'rowsMatchSource':
     case 'sumsMatchSource':
-      if (!COUNTING_SOURCES.includes(source.kind)) {
-        return `a ${source.kind} source cannot count or add up its rows without reading all of them again. Compare with what is known of the files: rowCount, or noRows over staging.`;
-      }
-      return check.kind === 'sumsMatchSource' ? columnsMistake(check.columns, staged, 'staged') : null;
+      return columnsMistake(check.columns, staged, 'staged');
     case 'notFewerThan':
       if (shareOf(check) === null) return `"${check.share}" is not a share such as '90%'`;
       return commit === 'run' ? null : `compares whole runs, and this pipeline commits each ${commit} by itself. Commit by run.`;

@@ -1,13 +1,11 @@
 /** Finds and loads the modules that define pipelines: TypeScript as it is, on Node 20 too. */
 import { readdir } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
+import { DEFAULT_PIPELINES_FOLDER } from '../contracts/names.ts';
 import { DefinitionError, PermanentError } from '../errors.ts';
 import { type BuiltModule, buildModule, releaseBuilder } from './build-module.ts';
 import { isPipeline, type Pipeline } from './definition.ts';
 import { importModule } from './import-module.ts';
-
-/** Where pipelines are looked for when nobody says otherwise. */
-export const DEFAULT_PIPELINES_FOLDER = 'pipelines';
 
 export interface LoadPipelinesOptions {
   /** Folder of the modules, relative to `cwd`. @default 'pipelines' */

@@ -27,4 +27,4 @@ export default async function setup(): Promise<void> {
 }
 
 /** Tests do not survive power failures. */
-const TEST_SETTINGS = { fsync: 'off', max_prepared_transactions: '10' };
+const TEST_SETTINGS = { fsync: 'off', max_connections: '400', max_prepared_transactions: '10' };

@@ -9,7 +9,8 @@ import { type Interrupts, onInterrupt } from '../interrupts.ts';
 import { type PreparedRun, prepareRun } from '../prepare-run.ts';
 import { type ProgressDisplay, progressDisplay } from '../progress-bar.ts';
 import { seedSamples } from '../sample-data.ts';
-import { type Session, type SessionDatabase, STATE_FOLDER, shownDatabase } from '../session.ts';
+import { type Session, type SessionDatabase, STATE_FOLDER } from '../session.ts';
+import { shownDatabase } from '../shown-database.ts';
 import { type SummaryJson, summaryText } from '../summary.ts';
 
 export interface DevOptions {

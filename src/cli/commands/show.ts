@@ -8,7 +8,8 @@ import { describeError } from '../../errors.ts';
 import { clip, count, duration, instant, plural, table } from '../format.ts';
 import { nextStep } from '../next-step.ts';
 import { type LedgerRun, readLedgerRun } from '../run-ledger.ts';
-import { type Session, shownDatabase } from '../session.ts';
+import type { Session } from '../session.ts';
+import { shownDatabase } from '../shown-database.ts';
 import { quarantineText } from '../summary.ts';
 
 /** How long a worker may take to say how far the run is. */

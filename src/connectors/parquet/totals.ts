@@ -1,4 +1,5 @@
 /** Counts and sums of the rows of some partitions, made by DuckDB. A file is read once, however many partitions are in it. */
+import { ExactSum } from '../../validation/exact-sum.ts';
 import { requireUnchanged } from '../files.ts';
 import type { SourceTotals, TotalsRequest } from '../source.ts';
 import { boundsOf, type FileBounds } from './bounds.ts';
@@ -19,7 +20,7 @@ export async function sourceTotals({ partitions, columns, signal }: TotalsReques
   }
   await requireUnchanged([...byFile.values()].map(({ file }) => file));
   let rows = 0;
-  const sums: (string | null)[] = columns.map(() => null);
+  const sums = columns.map(() => new ExactSum());
   for (const { file, columns: has, conditions } of byFile.values()) {
     const select = columns.map((name, index) => `, sum(${columnRef(has, name)?.ref ?? 'NULL::BIGINT'})::VARCHAR AS s${index}`).join('');
     const [row] = await queryRows(
@@ -27,22 +28,10 @@ export async function sourceTotals({ partitions, columns, signal }: TotalsReques
       `SELECT count(*) AS n${select} FROM ${readParquet([file.path])} WHERE ${conditions.join(' OR ')}`,
     );
     rows += Number(row?.n ?? 0);
-    columns.forEach((_, index) => {
-      const sum = row?.[`s${index}`];
-      if (typeof sum === 'string') sums[index] = sums[index] === null ? sum : addDecimals(sums[index] ?? '0', sum);
+    sums.forEach((sum, index) => {
+      const more = row?.[`s${index}`];
+      if (typeof more === 'string') sum.add(more);
     });
   }
-  return { rows, sums };
+  return { rows, sums: sums.map((sum) => sum.text()), of: 'all' };
 }
-
-/** Exact: both are what DuckDB writes for an integer or a decimal. */
-export function addDecimals(a: string, b: string): string {
-  const scale = Math.max(scaleOf(a), scaleOf(b));
-  const scaled = (text: string) => BigInt(text.replace('.', '') + '0'.repeat(scale - scaleOf(text)));
-  const sum = scaled(a) + scaled(b);
-  if (scale === 0) return sum.toString();
-  const digits = (sum < 0n ? -sum : sum).toString().padStart(scale + 1, '0');
-  return `${sum < 0n ? '-' : ''}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
-}
-
-const scaleOf = (text: string): number => (text.includes('.') ? text.length - text.indexOf('.') - 1 : 0);

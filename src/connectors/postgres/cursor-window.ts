@@ -55,6 +55,7 @@ export async function nextWindow(database: Database, request: WindowRequest): Pr
   // A new snapshot: it sees all that the transactions have done whose end was waited for.
   const high = await reading(database, { signal, lock: relation.lock, watch }, async (transaction) => {
     if (!column.notNull) await refuseNulls(transaction, relation, cursor, where);
+    if (TIMES.has(name)) await refuseInfinity(transaction, relation, cursor, where);
     return await lastRow(transaction, relation, request, below, where);
   });
   return { cursor, key, low, high };
@@ -68,6 +69,20 @@ async function refuseNulls(transaction: ReadTransaction, relation: Relation, cur
     'NullInCursor',
     `${where}: ${relation.label} has rows whose cursor "${cursor}" is null; no incremental run would ever read them. Fill the column, or read a ` +
       `query that gives them a value: coalesce(${cursor}, ...), or that leaves them out: where ${cursor} is not null.`,
+  );
+}
+
+/** Infinity is not a time at which something was written: no run would ever come so far, and nobody would be told. */
+async function refuseInfinity(transaction: ReadTransaction, relation: Relation, cursor: string, where: string): Promise<void> {
+  const found = await transaction.query(`select 1 from ${relation.from} where ${quoteName(cursor)} in ('infinity', '-infinity') limit 1`);
+  if (found.length > 0) throw endlessCursor(relation, cursor, 'infinity or -infinity', `isfinite(${cursor})`, where);
+}
+
+function endlessCursor(relation: Relation, cursor: string, value: string, good: string, where: string): PermanentError {
+  return new PermanentError(
+    'EndlessCursor',
+    `${where}: ${relation.label} has rows whose cursor "${cursor}" is ${value}, and nothing that is written later comes after that. ` +
+      `Change the value, or read a query that leaves these rows out: where ${good}.`,
   );
 }
 
@@ -154,11 +169,9 @@ function horizonCondition(relation: Relation, cursor: string, horizon: string, z
   const { name } = baseType(columnOf(relation, cursor, where).type);
   const instant = `${quoteText(horizon)}::timestamptz`;
   const column = quoteName(cursor);
-  // Infinity is not a time at which something was written.
-  const finite = name === 'date' || name.startsWith('timestamp') ? ` and isfinite(${column})` : '';
-  if (name === 'timestamptz') return `${column} < ${instant}${finite}`;
+  if (name === 'timestamptz') return `${column} < ${instant}`;
   const local = `(${instant} at time zone ${quoteText(zone)})`;
-  return `${column} < ${name === 'date' ? `${local}::date` : local}${finite}`;
+  return `${column} < ${name === 'date' ? `${local}::date` : local}`;
 }
 
 /**
@@ -177,6 +190,8 @@ async function integerHorizon(database: Database, request: WindowRequest, relati
     ),
   );
   if (!largest || largest.value === null) return 'false';
+  // They sort above all numbers.
+  if (!/\d/.test(largest.value)) throw endlessCursor(relation, cursor, largest.value, `${cursor} < '${largest.value}'`, where);
   if (lag !== null) {
     if (!/^\d+$/.test(lag.trim())) throw badLag(where, cursor, lag, 'a number, by which to stay below the largest value');
     return `${column} <= ${quoteText(largest.value)}::numeric - ${quoteText(lag.trim())}::numeric`;

@@ -24,6 +24,6 @@ export async function sourceTotals(opening: Opening, { partitions, ends, columns
     const [row] = await transaction.query<Record<string, string | null>>(
       `select count(*)::text as rows${sums} from ${relation.from} where ${where}`,
     );
-    return { rows: Number(row?.rows ?? 0), sums: columns.map((_, index) => row?.[`s${index}`] ?? null) };
+    return { rows: Number(row?.rows ?? 0), sums: columns.map((_, index) => row?.[`s${index}`] ?? null), of: 'all' };
   });
 }

@@ -9,6 +9,8 @@ import type {
   Source,
   SourceColumn,
   SourceDescription,
+  SourceTotals,
+  TotalsRequest,
   TransferChoice,
   TransferRequest,
 } from '../source.ts';
@@ -17,6 +19,7 @@ import { planFiles } from './plan-partitions.ts';
 import { readChunk, readRecordsAt } from './read-chunk.ts';
 import { RecordCursor } from './record-cursor.ts';
 import type { RecordFormat } from './record-format.ts';
+import { sourceTotals } from './totals.ts';
 
 export class RecordFileSource implements Source {
   readonly kind: string;
@@ -67,6 +70,10 @@ export class RecordFileSource implements Source {
   async readAt(partition: PlannedPartition, positions: readonly number[]): Promise<Map<number, Buffer>> {
     const places = positions.map((position) => ({ position, ...unpackPosition(position) }));
     return await readRecordsAt(this.#format, readBounds(partition.bounds), places);
+  }
+
+  async totals(request: TotalsRequest): Promise<SourceTotals> {
+    return await sourceTotals(this.#format, request);
   }
 
   /** Nothing stays open between calls. */

@@ -71,10 +71,30 @@ it('takes a timestamp without time zone in the zone of the sessions', async () =
   const source = server.source({ table: 'changes' });
   await server.sql(`insert into changes (v) values ('now')`);
   expect((await window(source, null, 'local')).high?.[1]).toBe('1');
-  await server.sql(`insert into changes (local) values (now() + interval '1 hour'), ('infinity')`);
+  await server.sql(`insert into changes (local) values (now() + interval '1 hour')`);
   expect((await window(source, null, 'local')).high?.[1]).toBe('1');
   await server.sql('insert into changes (local) values (null)');
   await expect(window(source, null, 'local')).rejects.toMatchObject({ code: 'NullInCursor' });
+});
+
+it.each([
+  ['timestamptz', 'infinity'],
+  ['timestamp', '-infinity'],
+  ['date', 'infinity'],
+  ['numeric', 'NaN'],
+  ['numeric', 'Infinity'],
+])('refuses a cursor of type %s that is %s in some row, after which nothing would come', async (type, value) => {
+  const source = server.source({ table: 'changes' });
+  await server.sql(`alter table changes add column late ${type} not null default ${type === 'numeric' ? '1' : `'2001-01-01'`}`);
+  await server.sql(`insert into changes (v) values ('a')`);
+  expect((await window(source, null, 'late')).high?.[1]).toBe('1');
+  await server.sql(`insert into changes (late) values ('${value}')`);
+  await expect(window(source, null, 'late')).rejects.toMatchObject({ code: 'EndlessCursor', message: expect.stringContaining(value) });
+  await expect(window(source, null, 'late', type === 'numeric' ? '1' : '1 minute')).rejects.toMatchObject({ code: 'EndlessCursor' });
+  // What the message says to do.
+  const condition = type === 'numeric' ? `late < '${value}'` : 'isfinite(late)';
+  const query = server.source({ query: `select * from changes where ${condition}` });
+  expect((await window(query, null, 'late')).high?.[1]).toBe('1');
 });
 
 it('stays behind by a stated lag', async () => {

@@ -1,4 +1,4 @@
-import { shownDatabase } from '../../../src/cli/session.ts';
+import { shownDatabase } from '../../../src/cli/shown-database.ts';
 import { summaryJson, summaryText } from '../../../src/cli/summary.ts';
 import type { RunSummary } from '../../../src/contracts/run.ts';
 

@@ -110,3 +110,24 @@ test('any lines, any sizes of chunks', async () => {
     { numRuns: 40 },
   );
 });
+
+test('numbers add up with all their digits', async () => {
+  const lines = [
+    '{"n":9007199254740993}',
+    '{"n":0.1}',
+    '{"n":"0.2"}',
+    '{"n":1.00000000000000000001}',
+    '{"n":null}',
+    '{}',
+    '{"n":1e-7}',
+    '{"n"',
+  ];
+  await withFiles({ 'a.jsonl': lines.join('\n') }, async (folder) => {
+    const source = open(join(folder, 'a.jsonl'));
+    const request = { partitions: await plan(source, { by: 'none' }), quarantined: [], ends: [], window: null, signal };
+    expect(await source.totals({ ...request, columns: ['n'] })).toEqual({
+      ...{ rows: lines.length, of: 'staged' },
+      sums: ['9007199254740994.30000010000000000001'],
+    });
+  });
+});

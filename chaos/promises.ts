@@ -1,0 +1,52 @@
+/**
+ * The times that are promised where one part of a cluster that is whole is lost: each kind so often, and every time has to keep the promise.
+ * On a machine with other work they say nothing.
+ */
+import { AFTER_FAILOVER_SECONDS, PROCESS_FAULTS } from './faults/processes.ts';
+import type { PromisesResult } from './results.ts';
+import { type Arena, type RoundContext, storm } from './round.ts';
+
+/** Of one set of runs, at most. */
+const MOST = 20;
+
+export async function measurePromises(context: RoundContext, arena: Arena, times: number): Promise<PromisesResult> {
+  const faults = PROCESS_FAULTS.flatMap(({ promisedSeconds, ...fault }) =>
+    promisedSeconds === undefined
+      ? []
+      : [
+          {
+            fault: { ...fault, promisedSeconds },
+            promisedSeconds: fault.failsOver ? AFTER_FAILOVER_SECONDS : promisedSeconds,
+            recoverSeconds: [] as number[],
+            failoverSeconds: [] as number[],
+          },
+        ],
+  );
+  const problems: string[] = [];
+  const open = () => faults.filter(({ recoverSeconds }) => recoverSeconds.length < times);
+  while (open().length > 0 && problems.length === 0) {
+    const trials = await storm(context, arena, {
+      ...{ most: MOST, whole: true },
+      next: () => (open().length > 0 ? context.random.pick(open()).fault : null),
+      measured(fault, recoverSeconds, failoverSeconds) {
+        const of = faults.find((each) => each.fault === fault);
+        // Nothing was in hand: it has shown nothing.
+        if (!of || recoverSeconds === null) return;
+        of.recoverSeconds.push(recoverSeconds);
+        if (failoverSeconds !== null) of.failoverSeconds.push(failoverSeconds);
+      },
+    });
+    problems.push(...new Set(trials.flatMap((trial) => trial.problems)));
+  }
+  for (const { fault, promisedSeconds, recoverSeconds, failoverSeconds } of faults) {
+    recoverSeconds.forEach((seconds, nth) => {
+      const failover = failoverSeconds[nth] ?? 0;
+      if (seconds - failover <= promisedSeconds) return;
+      const after = fault.failsOver ? ` after the failover, which took ${failover.toFixed(1)} s` : '';
+      problems.push(`${fault.name}: it took ${(seconds - failover).toFixed(1)} s${after}, and ${promisedSeconds} s are promised`);
+    });
+  }
+  for (const problem of problems) context.say(`NOT AS IT SHOULD BE: ${problem}`);
+  const results = faults.map(({ fault, ...figures }) => ({ fault: fault.name, says: fault.says, ...figures }));
+  return { at: new Date().toISOString(), problems, faults: results };
+}
