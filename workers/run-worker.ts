@@ -8,6 +8,7 @@ import { registerSearchAttributes } from '../src/client/search-attributes.ts';
 import { temporalSettings } from '../src/client/settings.ts';
 import { loadPipelines } from '../src/pipeline/modules.ts';
 import { createLogger } from '../src/telemetry/log.ts';
+import { concurrencyOf } from './concurrency.ts';
 import { startHealthEndpoint } from './health-endpoint.ts';
 
 const BUNDLE = fileURLToPath(new URL('../workflows.bundle.js', import.meta.url));
@@ -30,7 +31,8 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
   const identity = `${process.pid}@${hostname()}`;
   const log = createLogger({ worker: identity });
   // Signals are this program's own business: the SDK would cancel activities on the first.
-  const { SLUICE_HEALTH_ADDRESS, SLUICE_METRICS_ADDRESS } = process.env;
+  const { SLUICE_HEALTH_ADDRESS, SLUICE_METRICS_ADDRESS, SLUICE_CONCURRENCY } = process.env;
+  const concurrency = concurrencyOf(SLUICE_CONCURRENCY);
   Runtime.install({
     shutdownSignals: [],
     // https://docs.temporal.io/references/sdk-metrics
@@ -46,7 +48,7 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
   const connection = await NativeConnection.connect({ address, tls, metadata, apiKey: typeof apiKey === 'function' ? apiKey() : apiKey });
   const searchAttributes = await registerSearchAttributes(connection, settings.namespace, (message) => log.warn(message));
   const stopping = new AbortController();
-  const dependencies = new Dependencies({ loaded, identity, searchAttributes, stopping: stopping.signal });
+  const dependencies = new Dependencies({ loaded, identity, searchAttributes, concurrency, stopping: stopping.signal });
   const worker = await Worker.create({
     connection,
     namespace: settings.namespace,
@@ -54,7 +56,7 @@ export async function runWorker(options: RunWorkerOptions): Promise<void> {
     identity,
     workflowBundle: { codePath: BUNDLE },
     activities: createActivities(dependencies),
-    maxConcurrentActivityTaskExecutions: 20,
+    maxConcurrentActivityTaskExecutions: concurrency,
     maxCachedWorkflows: 200,
     // A cancellation arrives with the answer to a heartbeat, and a lost worker is noticed by its last one.
     maxHeartbeatThrottleInterval: '1 second',

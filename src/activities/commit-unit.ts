@@ -7,6 +7,7 @@
 import type { Connection } from '../connectors/postgres/database.ts';
 import { readDigest } from '../connectors/postgres/digest.ts';
 import { sqlState, UNIQUE_VIOLATION } from '../connectors/postgres/errors.ts';
+import { keyTaken } from '../connectors/postgres/key-taken.ts';
 import { loadRows, lockTarget } from '../connectors/postgres/load.ts';
 import { swapIn } from '../connectors/postgres/swap.ts';
 import type { PartitionFilter, Source } from '../connectors/source.ts';
@@ -89,6 +90,8 @@ export function createCommitUnit(dependencies: Dependencies) {
             if (error instanceof PermanentError && error.code === 'DataRefused') {
               const transform = unitName('transform', id);
               const twins = plan.targetRefusesTwins && sqlState(error.cause) === UNIQUE_VIOLATION;
+              const taken = twins ? null : await keyTaken(database, pipeline.target, error.cause);
+              if (taken) throw taken;
               await database.transaction(async (client) => {
                 await holdFence(client, fence);
                 if (twins) await lookForTwins(client, run.key, id, transform);

@@ -15,10 +15,15 @@ export interface ActivityOptions {
   readonly identity: string;
   /** The server knows Sluice's search attributes. */
   readonly searchAttributes: boolean;
+  /** How many activities this worker does at once. */
+  readonly concurrency: number;
   /** Aborted when the worker begins to stop. */
   readonly stopping: AbortSignal;
   readonly env?: NodeJS.ProcessEnv;
 }
+
+/** Sessions in a target beside one for each activity: for what takes over, counts and looks meanwhile. */
+const FURTHER_SESSIONS = 12;
 
 /** Pipelines, and the connections of this worker, shared by all its activities. */
 export class Dependencies {
@@ -53,7 +58,8 @@ export class Dependencies {
 
   target(pipeline: BoundPipeline): Database {
     const url = databaseUrl(pipeline.target, this.options.env);
-    const open = this.#databases.get(url) ?? new Database('target', url, { max: 32, ...this.#guard() });
+    const max = this.options.concurrency + FURTHER_SESSIONS;
+    const open = this.#databases.get(url) ?? new Database('target', url, { max, ...this.#guard() });
     this.#databases.set(url, open);
     return open;
   }

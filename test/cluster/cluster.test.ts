@@ -169,6 +169,7 @@ describe('the files of deploy/', () => {
   test.each([
     ['HAProxy', 'haproxy', ['-c', '-f', 'deploy/haproxy/haproxy.cfg']],
     ['Prometheus', 'promtool', ['check', 'rules', 'deploy/prometheus/rules.yml']],
+    ['Prometheus, trying them,', 'promtool', ['test', 'rules', 'test/cluster/rules.test.yml']],
     ['Alertmanager', 'amtool', ['check-config', 'deploy/alertmanager/alertmanager.yml']],
   ])('%s finds nothing wrong', async (_name, command, args) => {
     await run(command, args, { cwd: ROOT });

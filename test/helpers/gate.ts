@@ -15,18 +15,22 @@ let gates = 0;
 /**
  * A gate, open at first, that every INSERT (or other `events`) into `table` passes at its end.
  *
- * @param options `when` makes it a gate for single rows: a condition on `new`
+ * @param options `when` makes it a gate for single rows: a condition on `new`; `timing` whether such a row is in the table then
  */
-export async function gateAt(url: string, table: string, options: { when?: string; events?: string } = {}): Promise<Gate> {
-  const { when, events = 'insert' } = options;
+export async function gateAt(
+  url: string,
+  table: string,
+  options: { when?: string; events?: string; timing?: 'before' | 'after' } = {},
+): Promise<Gate> {
+  const { when, events = 'insert', timing = 'after' } = options;
   const key = newKey();
   const client = await connected(url);
   await client.query(
     `create function pass_gate_${key}() returns trigger language plpgsql as
-     $$ begin perform pg_advisory_xact_lock_shared(${key}); return null; end $$`,
+     $$ begin perform pg_advisory_xact_lock_shared(${key}); return new; end $$`,
   );
   const each = when === undefined ? 'for each statement' : `for each row when (${when})`;
-  await client.query(`create trigger gate_${key} after ${events} on ${table} ${each} execute function pass_gate_${key}()`);
+  await client.query(`create trigger gate_${key} ${timing} ${events} on ${table} ${each} execute function pass_gate_${key}()`);
   return gateOn(client, key);
 }
 

@@ -54,7 +54,8 @@ export async function whyNotSwapped(client: Queries, config: PostgresTargetConfi
 /** What a new table in its place would not have, or would take away from others. */
 const WHAT_HANGS_ON_IT = `
   select case
-    when c.relkind <> 'r' then 'the table is partitioned'
+    when c.relkind = 'p' then 'the table is partitioned'
+    when c.relkind <> 'r' then 'it is no ordinary table'
     when c.relispartition or exists (select from pg_inherits where inhrelid = c.oid or inhparent = c.oid) then 'the table inherits or is inherited from'
     when c.relowner <> current_user::regrole then format('the table belongs to role "%s"', pg_get_userbyid(c.relowner))
     when not has_schema_privilege(c.relnamespace, 'CREATE') then 'the role may not create tables in its schema'
@@ -64,9 +65,12 @@ const WHAT_HANGS_ON_IT = `
     when exists (select from pg_trigger where tgrelid = c.oid and not tgisinternal) then 'the table has triggers'
     when exists (select from pg_rewrite where ev_class = c.oid) then 'the table has rules'
     when exists (select from pg_constraint where confrelid = c.oid) then 'foreign keys refer to the table'
-    when exists (select from pg_constraint where conrelid = c.oid and (contype not in ('p', 'u', 'n') or condeferrable or not convalidated))
+    when exists (select from pg_constraint where conrelid = c.oid and (contype not in ('p', 'u', 'n') or condeferrable or not convalidated or (contype = 'n' and connoinherit)))
       then 'the table has constraints other than keys'
     when exists (select from pg_publication_rel where prrelid = c.oid) then 'the table is part of a publication'
+    when exists (select from pg_subscription_rel where srrelid = c.oid) then 'a subscription writes to the table'
+    when c.reloftype <> 0 then 'the table is of a type'
+    when exists (select from pg_depend where classid = 'pg_class'::regclass and objid = c.oid and deptype in ('e', 'x')) then 'the table belongs to an extension'
     when exists (select from pg_depend where refclassid = 'pg_class'::regclass and refobjid = c.oid and deptype = 'n')
       or exists (select from pg_depend where refclassid = 'pg_type'::regclass and refobjid = c.reltype and deptype = 'n')
       then 'a view or a function depends on the table'
@@ -82,11 +86,11 @@ const WHAT_HANGS_ON_IT = `
     when exists (select from pg_statistic_ext where stxrelid = c.oid)
       or exists (select from pg_attribute where attrelid = c.oid and attnum > 0 and (coalesce(attstattarget, -1) <> -1 or attoptions is not null))
       then 'the table has statistics settings'
-    when c.reloptions is not null or c.reltablespace <> 0 or c.relreplident <> 'd'
+    when c.reloptions is not null or exists (select from pg_class t where t.oid = c.reltoastrelid and t.reloptions is not null) or c.reltablespace <> 0 or c.relreplident <> 'd'
       or c.relam <> (select oid from pg_am where amname = current_setting('default_table_access_method'))
       then 'the table has storage settings'
     when exists (select from pg_index i join pg_class x on x.oid = i.indexrelid where i.indrelid = c.oid
-                   and (not i.indisvalid or i.indisclustered or i.indisreplident or x.reloptions is not null or x.reltablespace <> 0
+                   and (not i.indisvalid or i.indisexclusion or i.indisclustered or i.indisreplident or x.reloptions is not null or x.reltablespace <> 0
                         or exists (select from pg_attribute a where a.attrelid = x.oid and coalesce(a.attstattarget, -1) <> -1)))
       then 'an index of the table has settings'
     when exists (select from unnest($2::text[]) as k (name) join pg_attribute a on a.attrelid = c.oid and a.attname = k.name where not a.attnotnull)
