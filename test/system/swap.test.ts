@@ -193,7 +193,7 @@ describe('goes through staging, and leaves the table what it is,', () => {
       /index/,
     ],
     'nulls refused here only': [
-      `create table copy (like departures); alter table copy add constraint n not null delay no inherit`,
+      `create table copy (id bigint primary key, delay int constraint n not null no inherit)`,
       /constraints/,
     ],
     'a clustered index': [`${EMPTY} cluster copy using copy_pkey`, /index/],
