@@ -192,10 +192,7 @@ describe('goes through staging, and leaves the table what it is,', () => {
       `create extension btree_gist; create table copy (id bigint, at tsrange, primary key (id, at without overlaps))`,
       /index/,
     ],
-    'nulls refused here only': [
-      `create table copy (id bigint primary key, delay int constraint n not null no inherit)`,
-      /constraints/,
-    ],
+    'nulls refused here only': [`create table copy (id bigint primary key, delay int constraint n not null no inherit)`, /constraints/],
     'a clustered index': [`${EMPTY} cluster copy using copy_pkey`, /index/],
     'a view in its place': ['create view copy as select * from departures', /no ordinary table/],
     partitions: ['create table copy (like departures) partition by range (id)', /partitioned/],
