@@ -2,7 +2,7 @@
  * The times that are promised where one part of a cluster that is whole is lost: each kind so often, and every time has to keep the promise.
  * On a machine with other work they say nothing.
  */
-import { AFTER_FAILOVER_SECONDS, PROCESS_FAULTS } from './faults/processes.ts';
+import { PROCESS_FAULTS } from './faults/processes.ts';
 import type { PromisesResult } from './results.ts';
 import { type Arena, type RoundContext, storm } from './round.ts';
 
@@ -16,7 +16,7 @@ export async function measurePromises(context: RoundContext, arena: Arena, times
       : [
           {
             fault: { ...fault, promisedSeconds },
-            promisedSeconds: fault.failsOver ? AFTER_FAILOVER_SECONDS : promisedSeconds,
+            promisedSeconds: fault.afterFailoverSeconds ?? promisedSeconds,
             recoverSeconds: [] as number[],
             failoverSeconds: [] as number[],
           },
@@ -42,7 +42,7 @@ export async function measurePromises(context: RoundContext, arena: Arena, times
     recoverSeconds.forEach((seconds, nth) => {
       const failover = failoverSeconds[nth] ?? 0;
       if (seconds - failover <= promisedSeconds) return;
-      const after = fault.failsOver ? ` after the failover, which took ${failover.toFixed(1)} s` : '';
+      const after = fault.afterFailoverSeconds !== undefined ? ` after the failover, which took ${failover.toFixed(1)} s` : '';
       problems.push(`${fault.name}: it took ${(seconds - failover).toFixed(1)} s${after}, and ${promisedSeconds} s are promised`);
     });
   }

@@ -110,7 +110,7 @@ export async function storm(context: RoundContext, arena: Arena, { next, most, w
       let failover: Promise<number> | null = null;
       const { what } = await fault.run(scene, random, (worker) => {
         watch.broke(worker);
-        if (measured && fault.failsOver) failover = secondsUntilPrimary(scene.supervisor);
+        if (measured && fault.afterFailoverSeconds !== undefined) failover = secondsUntilPrimary(scene.adminUrl);
       });
       const failoverSeconds = await failover;
       if (!(await untilMoved(watch, runs, started))) problems.push(`${fault.name} (${what}): a partition stood still for a minute`);

@@ -23,6 +23,8 @@ export interface Scene {
   readonly temporal: readonly FaultyProxy[];
   /** The primary, wherever it is, as superuser; not through the proxies. */
   readonly admin: Database;
+  /** Of the target, as its superuser: both servers, of which the one is wanted that takes writes. */
+  readonly adminUrl: string;
   readonly source: Database;
   /** Where Temporal is reached, not through the proxies. */
   readonly addresses: readonly string[];
@@ -95,10 +97,11 @@ export async function startScene({ workers, say }: SceneOptions): Promise<Scene>
     await maker.close();
     say('preparing the data');
     const loads = await prepareData(sluice([place('haproxy1', 5432)], 'shop'), files);
-    admin = new Database('target', `${url('postgres', secrets.POSTGRES_PASSWORD ?? '', nodes, 'sluice')}${primary}`, { max: 4 });
+    const adminUrl = `${url('postgres', secrets.POSTGRES_PASSWORD ?? '', nodes, 'sluice')}${primary}`;
+    admin = new Database('target', adminUrl, { max: 4 });
     source = new Database('source', `${url('postgres', secrets.POSTGRES_PASSWORD ?? '', nodes, 'shop')}${primary}`, { max: 2 });
     const addresses = ['haproxy1', 'haproxy2'].map((name) => `${supervisor.part(name).address}:7233`);
-    return { folder, supervisor, database, temporal, admin, source, addresses, loads, smallDisk, workerEnv, stop };
+    return { folder, supervisor, database, temporal, admin, adminUrl, source, addresses, loads, smallDisk, workerEnv, stop };
   } catch (error) {
     await stop();
     throw error;

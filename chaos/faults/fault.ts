@@ -9,8 +9,8 @@ export interface Fault {
   readonly says: string;
   /** Every partition in hand moves on within so many seconds; absent where nothing is promised. */
   readonly promisedSeconds?: number;
-  /** Another PostgreSQL has to become primary first. */
-  readonly failsOver?: boolean;
+  /** Where a PostgreSQL has to become primary first: what is promised from then on. */
+  readonly afterFailoverSeconds?: number;
   /** It is one process that is killed: what the long form does by the thousand. */
   readonly isKill: boolean;
   /**
