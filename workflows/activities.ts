@@ -3,13 +3,14 @@ import { ActivityCancellationType, type ActivityOptions, proxyActivities } from 
 import type { Activities } from '../src/activities/index.ts';
 
 /**
- * Transient failures are retried for as long as it takes; a lost worker is noticed by its missing heartbeats. What is bounded is lack
+ * Transient failures are retried for as long as it takes, at least once a second, so that work goes on two seconds after the heartbeat timeout of
+ * a lost worker, and soon after an outage. What is bounded is lack
  * of progress, and the activities do that themselves, by the ledger.
  */
 const options: ActivityOptions = {
   startToCloseTimeout: '365 days',
   heartbeatTimeout: '10 seconds',
-  retry: { initialInterval: '250 milliseconds', backoffCoefficient: 2, maximumInterval: '2 seconds' },
+  retry: { initialInterval: '250 milliseconds', backoffCoefficient: 2, maximumInterval: '1 second' },
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 };
 

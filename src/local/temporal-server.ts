@@ -211,6 +211,8 @@ function serverArguments(options: TemporalServerOptions, namespace: string, port
   const settings = {
     'history.transferProcessorMaxPollRPS': 2000,
     'history.timerProcessorMaxPollRPS': 2000,
+    // A retry after 250 ms would wait a second, and so would what a lost worker had in hand.
+    'history.timerProcessorMaxTimeShift': '100ms',
     'matching.enableFairness': true,
     ...options.dynamicConfig,
   };
