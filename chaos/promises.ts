@@ -10,18 +10,11 @@ import { type Arena, type RoundContext, storm } from './round.ts';
 const MOST = 20;
 
 export async function measurePromises(context: RoundContext, arena: Arena, times: number): Promise<PromisesResult> {
-  const faults = PROCESS_FAULTS.flatMap(({ promisedSeconds, ...fault }) =>
-    promisedSeconds === undefined
-      ? []
-      : [
-          {
-            fault: { ...fault, promisedSeconds },
-            promisedSeconds: fault.afterFailoverSeconds ?? promisedSeconds,
-            recoverSeconds: [] as number[],
-            failoverSeconds: [] as number[],
-          },
-        ],
-  );
+  const faults = PROCESS_FAULTS.flatMap((fault) => {
+    const promisedSeconds = fault.afterFailoverSeconds ?? fault.promisedSeconds;
+    if (promisedSeconds === undefined) return [];
+    return [{ fault, promisedSeconds, recoverSeconds: [] as number[], failoverSeconds: [] as number[] }];
+  });
   const problems: string[] = [];
   const open = () => faults.filter(({ recoverSeconds }) => recoverSeconds.length < times);
   while (open().length > 0 && problems.length === 0) {

@@ -41,7 +41,7 @@ export async function etcdLeader(supervisor: Supervisor): Promise<string> {
 }
 
 async function first(names: readonly string[], what: string, is: (name: string) => Promise<boolean>): Promise<string> {
-  for (const deadline = Date.now() + LIMIT_MS; Date.now() < deadline; await delay(100)) {
+  for (const deadline = Date.now() + LIMIT_MS; Date.now() < deadline; await delay(200)) {
     for (const name of names) if (await is(name)) return name;
   }
   throw new Error(`there is no ${what}`);

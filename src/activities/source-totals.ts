@@ -29,14 +29,12 @@ export async function askSource(
 ): Promise<SourceTotals | null> {
   const { checks } = pipeline;
   if (!checks.some((check) => check.kind === 'rowsMatchSource' || check.kind === 'sumsMatchSource')) return null;
-  const columns = summedColumns(checks);
   const partitions = await readPlannedPartitions(database, runKey, partition);
-  const quarantined = columns.length > 0 ? await quarantinedPositions(database, runKey, partition, firstSummed(pipeline)) : new Map();
   return await dependencies.source(pipeline.source).totals({
     partitions: partitions.map(({ planned }) => planned),
-    quarantined: partitions.map(({ id }) => quarantined.get(id) ?? new Set()),
+    quarantined: (nth) => quarantinedPositions(database, runKey, partitions[nth]?.id ?? 0, firstSummed(pipeline)),
     ends: await database.transaction((client) => readEnds(client, runKey, partition), { readOnly: true }),
-    columns,
+    columns: summedColumns(checks),
     window: plan.window,
     signal: new AbortController().signal,
   });

@@ -196,8 +196,8 @@ export interface TotalsRequest {
   readonly ends: readonly Json[];
   /** Columns to add up, of types that add up exactly: integers, numeric. */
   readonly columns: readonly string[];
-  /** For each partition the positions of its records that are in quarantine, for sources that have to look at them to leave them out. */
-  readonly quarantined: readonly ReadonlySet<number>[];
+  /** The positions of records in quarantine, of the partition at this place of `partitions`; for sources that have to leave them out. */
+  readonly quarantined: (nth: number) => Promise<ReadonlySet<number>>;
   readonly window: CursorWindow | null;
   readonly signal: AbortSignal;
 }

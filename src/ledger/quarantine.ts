@@ -57,19 +57,18 @@ export async function quarantineReasons(
   return rows.map((row) => ({ column: row.column, reason: row.reason, rows: Number(row.rows) }));
 }
 
-/** Where the rows in quarantine are in their partitions, by partition: those of this chunk and of later ones. */
+/** Where the rows in quarantine are in their partition: those of this chunk and of later ones. */
 export async function quarantinedPositions(
   database: Pick<Database, 'query'>,
   runKey: string,
-  partition: number | null,
+  partition: number,
   firstChunk: number,
-): Promise<Map<number, Set<number>>> {
-  const rows = await database.query<{ partition: number; positions: string[] }>(
-    `select partition, array_agg(position::text) as positions from sluice.quarantine
-     where run_key = $1 and ($2::int is null or partition = $2) and chunk >= $3 and position is not null group by partition`,
+): Promise<Set<number>> {
+  const rows = await database.query<{ position: string }>(
+    'select position from sluice.quarantine where run_key = $1 and partition = $2 and chunk >= $3 and position is not null',
     [runKey, partition, firstChunk],
   );
-  return new Map(rows.map((row) => [row.partition, new Set(row.positions.map(Number))]));
+  return new Set(rows.map(({ position }) => Number(position)));
 }
 
 /** Forgets what was found in staging before, when it is looked through again. */

@@ -1,6 +1,6 @@
 /** Counts and sums of the records of some partitions: their files are read once more, record by record. */
 import { PermanentError } from '../../errors.ts';
-import { ExactNumber } from '../../validation/exact-number.ts';
+import { stringifyJsonExactly } from '../../validation/exact-number.ts';
 import { ExactSum } from '../../validation/exact-sum.ts';
 import { requireUnchanged } from '../files.ts';
 import type { SourceRecord, SourceTotals, TotalsRequest } from '../source.ts';
@@ -18,7 +18,7 @@ export async function sourceTotals(
   for (const [nth, partition] of partitions.entries()) {
     const { files } = readBounds(partition.bounds);
     await requireUnchanged(files);
-    const leftOut = quarantined[nth] ?? new Set();
+    const leftOut = columns.length > 0 ? await quarantined(nth) : new Set();
     const { batches } = readChunk(format, {
       ...{ partition, columns, window, signal, position: null },
       ...{ maxRows: Number.POSITIVE_INFINITY, maxBytes: Number.POSITIVE_INFINITY },
@@ -48,7 +48,6 @@ export async function sourceTotals(
 function numberText(record: SourceRecord, name: string): string | null {
   const { values } = record;
   const value = values && Object.hasOwn(values, name) ? values[name] : null;
-  if (value === null || value === undefined) return null;
-  if (typeof value === 'string') return value;
-  return typeof value === 'number' || typeof value === 'bigint' || value instanceof ExactNumber ? String(value) : JSON.stringify(value);
+  if (value === null || typeof value === 'string') return value;
+  return stringifyJsonExactly(value) ?? null;
 }

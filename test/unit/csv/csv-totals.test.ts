@@ -17,7 +17,10 @@ test('over the partitions asked for, without what is in quarantine', async () =>
     const quarantined = records.map((all) => new Set(all.filter(isBad).map(({ position }) => position)));
     const totals = (names: readonly string[], columns: readonly string[]) => {
       const chosen = partitions.flatMap((partition, nth) => (names.includes(partition.name) ? [nth] : []));
-      const parts = { partitions: chosen.map((nth) => partitions[nth]), quarantined: chosen.map((nth) => quarantined[nth]) };
+      const parts = {
+        partitions: chosen.map((nth) => partitions[nth]),
+        quarantined: async (nth: number) => quarantined[chosen[nth] ?? -1],
+      };
       return source.totals({ ...parts, columns, ends: [], window: null, signal } as Parameters<typeof source.totals>[0]);
     };
     const names = partitions.map(({ name }) => name);

@@ -124,7 +124,13 @@ test('numbers add up with all their digits', async () => {
   ];
   await withFiles({ 'a.jsonl': lines.join('\n') }, async (folder) => {
     const source = open(join(folder, 'a.jsonl'));
-    const request = { partitions: await plan(source, { by: 'none' }), quarantined: [], ends: [], window: null, signal };
+    const request = {
+      partitions: await plan(source, { by: 'none' }),
+      quarantined: async () => new Set<number>(),
+      ends: [],
+      window: null,
+      signal,
+    };
     expect(await source.totals({ ...request, columns: ['n'] })).toEqual({
       ...{ rows: lines.length, of: 'staged' },
       sums: ['9007199254740994.30000010000000000001'],
