@@ -25,6 +25,9 @@ export interface ActivityOptions {
 /** Sessions in a target beside one for each activity: for what takes over, counts and looks meanwhile. */
 const FURTHER_SESSIONS = 12;
 
+/** Sources kept open. A pipeline may make a source of its parameters, so that there is no end to them. */
+const MOST_SOURCES = 200;
+
 /** Pipelines, and the connections of this worker, shared by all its activities. */
 export class Dependencies {
   readonly options: ActivityOptions;
@@ -75,11 +78,17 @@ export class Dependencies {
     return createSource(config, this.options.env);
   }
 
-  /** The source as this worker shares it among the partitions of its runs. */
+  /**
+   * The source as this worker shares it among the partitions of its runs. The one not asked for the longest is let go: its sessions end when
+   * idle, and who still reads from it goes on.
+   */
   source(config: SourceConfig): Source {
     const key = JSON.stringify(config);
     const open = this.#sources.get(key) ?? createSource(config, this.options.env);
+    this.#sources.delete(key);
     this.#sources.set(key, open);
+    const [longestAgo] = this.#sources.keys();
+    if (this.#sources.size > MOST_SOURCES && longestAgo !== undefined) this.#sources.delete(longestAgo);
     return open;
   }
 
