@@ -10,7 +10,7 @@ import type { Fault } from './faults/fault.ts';
 import { NETWORK_FAULTS } from './faults/network.ts';
 import { PROCESS_FAULTS } from './faults/processes.ts';
 import { measureLoad } from './load.ts';
-import { type ChaosOptions, parseOptions } from './options.ts';
+import { type ChaosOptions, LOAD_MINUTES, parseOptions } from './options.ts';
 import { measurePromises } from './promises.ts';
 import { Random } from './random.ts';
 import { proveRegions } from './regions/proof.ts';
@@ -120,9 +120,9 @@ async function runCluster(options: ChaosOptions, suite: Suite): Promise<void> {
   cleanups.push(() => runs.close());
   const context: RoundContext = { scene, runs, random: new Random(options.seed), say };
   const arena: Arena = { target: scene.admin, pipelines: PIPELINES };
-  const end = Date.now() + options.minutes * 60_000;
+  const end = Date.now() + (options.minutes ?? 24 * 60) * 60_000;
 
-  if (options.load !== null) await suite.setLoad(await measureLoad(context, options.load));
+  if (options.load !== null) await suite.setLoad(await measureLoad(context, options.load, (options.minutes ?? LOAD_MINUTES) * 60_000));
   else if (options.promises !== null) await suite.setPromises(await measurePromises(context, arena, options.promises));
   else if (options.kills !== null) await killsUntil(options.kills, end, context, arena, suite);
   else await everyFault(options, end, context, arena, suite);

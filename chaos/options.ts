@@ -2,6 +2,9 @@
 import { randomInt } from 'node:crypto';
 import { Command, InvalidArgumentError } from 'commander';
 
+/** So long `--load` goes on by itself. */
+export const LOAD_MINUTES = 3;
+
 export interface ChaosOptions {
   readonly seed: number;
   /** Random kills until so many are accumulated; null: every fault once. */
@@ -15,8 +18,8 @@ export interface ChaosOptions {
   /** Only faults whose name contains one of these. */
   readonly only: readonly string[];
   readonly times: number;
-  /** Ends after so many minutes, with what is there. */
-  readonly minutes: number;
+  /** Ends after so many minutes, with what is there; null: as long as it takes, and {@link LOAD_MINUTES} of load. */
+  readonly minutes: number | null;
   /** Folder of results.json and reliability.md in place of the repository's own. */
   readonly out: string | null;
   readonly json: boolean;
@@ -29,7 +32,7 @@ export function parseOptions(argv: readonly string[]): ChaosOptions {
     )
     .option('--seed <n>', 'repeats what this seed has done', whole(0))
     .option('--kills <n>', 'random kills, one after the other, until so many are accumulated over all calls', whole(1))
-    .option('--load <runs>', 'so many runs at once, with a worker killed every minute', whole(1))
+    .option('--load <runs>', `so many runs at once for ${LOAD_MINUTES} minutes or --minutes, with a worker killed every minute`, whole(1))
     .option(
       '--promises <n>',
       'measures the promised times, each so often, on a cluster that is whole and a machine without other work',
@@ -38,7 +41,7 @@ export function parseOptions(argv: readonly string[]): ChaosOptions {
     .option('--regions', 'loses a region, brings it back, and hands over')
     .option('--only <names...>', 'only faults whose name contains one of these')
     .option('--times <n>', 'how often each fault', whole(1), 1)
-    .option('--minutes <n>', 'ends after so many minutes', whole(1), 24 * 60)
+    .option('--minutes <n>', 'ends after so many minutes', whole(1))
     .option('--out <folder>', 'writes results.json and reliability.md here instead')
     .option('--json', 'ends with one JSON object on the last line')
     .parse([...argv], { from: 'user' });
@@ -52,7 +55,7 @@ export function parseOptions(argv: readonly string[]): ChaosOptions {
       regions: false,
       only: [],
       times: 1,
-      minutes: 24 * 60,
+      minutes: null,
       out: null,
       json: false,
     },

@@ -44,7 +44,6 @@ function recovered({ recoverSeconds }: Counted): { recoverMedianSeconds: number 
 }
 
 export function loadTable(load: LoadResult): Table {
-  const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
   return {
     head: ['under load', 'measured'],
     rows: [
@@ -53,8 +52,8 @@ export function loadTable(load: LoadResult): Table {
       ['all ended, with the right rows', load.survived ? 'yes' : 'no'],
       ['time', `${fixed(load.seconds, 0)} s, ${count(load.rowsPerSecond)} rows/s`],
       [
-        'memory of a worker that lived on, at the beginning, at the end; of any, at most',
-        [load.workerBytes.first, load.workerBytes.last, load.workerBytes.most].map(megabytes).join(', '),
+        'memory of a worker that lived on, median of each tenth of the time; of any worker, at most',
+        `${load.workerBytes.tenths.map((bytes) => Math.round(bytes / 1e6)).join(', ')}; ${Math.round(load.workerBytes.most / 1e6)} MB`,
       ],
       [
         `a small run: alone; among ${count(load.runs)} small ones, median; with large ones between them, median, worst`,
