@@ -1,6 +1,7 @@
 /** Stops a standby from receiving: what its primary commits from then on is on the primary only. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { dataFolder } from '../../src/cluster/postmaster.ts';
 import { type RegionsScene, until } from './scene.ts';
 
 /** More than the network holds between the two. */
@@ -28,7 +29,7 @@ export async function cutReplication(scene: RegionsScene, from: string, to: stri
 }
 
 async function receiverOf(scene: RegionsScene, region: string): Promise<number | null> {
-  const data = join(scene.folderOf(region), 'volumes/target/data');
+  const data = dataFolder(join(scene.folderOf(region), 'volumes/target'));
   const [postmaster] = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');

@@ -83,6 +83,7 @@ export class ChunkCopier {
     await recordChunk(client, fence, {
       partition,
       chunk,
+      from: state.position,
       position: done.position,
       last: done.last,
       rowsRead: done.rowsRead,

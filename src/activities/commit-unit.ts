@@ -18,6 +18,7 @@ import { claimCommit, moveWatermark, recordCommit } from '../ledger/commits.ts';
 import { countRows, markRefused, readTransform } from '../ledger/completeness.ts';
 import { holdFence, unitName } from '../ledger/fence.ts';
 import { lookForTwins } from '../ledger/landing.ts';
+import { mayHoldTwins } from '../ledger/run-plan.ts';
 import { columnList, differingTable, ofUnit } from '../ledger/staging.ts';
 import { attempt } from './attempt.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -89,7 +90,7 @@ export function createCommitUnit(dependencies: Dependencies) {
             if (error instanceof Undo) return error.result;
             if (error instanceof PermanentError && error.code === 'DataRefused') {
               const transform = unitName('transform', id);
-              const twins = plan.targetRefusesTwins && sqlState(error.cause) === UNIQUE_VIOLATION;
+              const twins = plan.targetRefusesTwins && !mayHoldTwins(plan, id) && sqlState(error.cause) === UNIQUE_VIOLATION;
               const taken = twins ? null : await keyTaken(database, pipeline.target, error.cause);
               if (taken) throw taken;
               await database.transaction(async (client) => {

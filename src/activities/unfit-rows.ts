@@ -7,7 +7,7 @@ import { quoteName, quoteText } from '../connectors/postgres/database.ts';
 import type { Source } from '../connectors/source.ts';
 import type { RunRef } from '../contracts/run.ts';
 import { FOUND_IN_STAGING, forgetQuarantineFoundInStaging } from '../ledger/quarantine.ts';
-import { type RunPlan, readPartitionOn } from '../ledger/run-plan.ts';
+import { mayHoldTwins, type RunPlan, readPartitionOn } from '../ledger/run-plan.ts';
 import { columnList, ofUnit, PARTITION_COLUMN } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
 import { POSITION_COLUMN } from '../validation/encode-records.ts';
@@ -49,7 +49,7 @@ export async function moveUnfitRows(client: Connection, request: UnfitRowsReques
   }
 
   const key = pipeline.target.key;
-  if (key && key.length > 0 && !plan.distinctKeys && !plan.targetRefusesTwins) {
+  if (key && key.length > 0 && mayHoldTwins(plan, partition)) {
     const names = columnList(key.map((name) => ({ name })));
     const twice = await client.query(`select 1 from ${table} where ${only} group by ${names} having count(*) > 1 limit 1`);
     if (twice.rowCount) {

@@ -5,6 +5,7 @@ import { choosePostgresAccount, type PostgresAccount, underAccount } from '../lo
 import { clusterSecrets, type WantedCluster } from './cluster-file.ts';
 import { type ComposeService, readComposeFiles } from './compose-file.ts';
 import { addressesIn } from './network.ts';
+import { dataFolder } from './postmaster.ts';
 import { type FoundProgram, hasProgram } from './programs.ts';
 import { type Rendering, render } from './rendering.ts';
 
@@ -128,7 +129,7 @@ async function accountOf(part: Part, program: FoundProgram, { folder, onProgress
   const [home = folder] = part.volumes.values();
   await mkdir(home, { recursive: true });
   for (const each of [folder, join(folder, 'volumes')]) await chmod(each, 0o755);
-  const account = await choosePostgresAccount([program.command[0] as string, home], join(home, 'data'), onProgress);
+  const account = await choosePostgresAccount([program.command[0] as string, home], dataFolder(home), onProgress);
   if (account.owner) await chown(home, account.owner.uid, account.owner.gid);
   return account;
 }

@@ -6,11 +6,16 @@ import type { Part } from './parts.ts';
 
 const HOME = '/var/lib/postgresql';
 
+/** Where PostgreSQL keeps its data, as deploy/patroni/patroni.yml says. @param home what stands for `/var/lib/postgresql` */
+export function dataFolder(home: string): string {
+  return join(home, 'patroni');
+}
+
 /** Null where the part is no PostgreSQL node, or none runs in its folder. */
 export async function postmasterOf(part: Part): Promise<ProcessIdentity | null> {
   const home = part.volumes.get(HOME);
   if (home === undefined) return null;
-  const data = join(home, 'data');
+  const data = dataFolder(home);
   // https://www.postgresql.org/docs/current/storage-file-layout.html: the process id, and then the folder of the data.
   const [pid, folder] = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
   return pid && folder === data ? identify(Number(pid)) : null;

@@ -7,6 +7,8 @@ import type { Fence } from './fence.ts';
 export interface ChunkRecord {
   readonly partition: number;
   readonly chunk: number;
+  /** Where it begins: where the one before it ended; null at the beginning. */
+  readonly from: Json;
   readonly position: Json;
   readonly last: boolean;
   readonly rowsRead: number;
@@ -62,18 +64,20 @@ export async function readEnds(client: Connection, runKey: string, partition: nu
 }
 
 /**
- * Records a chunk; a repeat is refused by the primary key. Call it last in the chunk's transaction: the fence, held since its
- * beginning, keeps every twin out.
+ * Records a chunk. Call it last in the chunk's transaction: the fence, held since its beginning, keeps every twin out; and whatever may have become
+ * of fences, a chunk is recorded once, and only where the one before it ended.
  *
- * @throws TransientError `StagingLost` where the chunk before it is not there any more: the server crashed since, and the partition
- * starts again
+ * @throws TransientError `StagingLost` where the records are not those that this attempt goes on from, as when the server crashed since: the
+ * partition goes on from what is there
  */
 export async function recordChunk(client: Connection, fence: Fence, chunk: ChunkRecord): Promise<void> {
   const { rows } = await client.query<{ recorded: boolean }>(
     `with recorded as (
        insert into sluice.chunks (run_key, partition, chunk, epoch, position, last, rows_read, rows_staged, rows_quarantined, logged)
        select $1, $2::int, $3::int, $4::int, $5::jsonb, $6::bool, $7::bigint, $8::bigint, $9::bigint, $11::bool
-       where $3 = 0 or exists (select from sluice.chunks where run_key = $1 and partition = $2 and chunk = $3 - 1)
+       where $3 = 0 or exists (
+         select from sluice.chunks where run_key = $1 and partition = $2 and chunk = $3 - 1 and position is not distinct from $12::jsonb)
+       on conflict do nothing
        returning true
      ), moved as (
        update sluice.fences set fruitless = 0 where run_key = $1 and unit = $10 and fruitless > 0
@@ -91,12 +95,13 @@ export async function recordChunk(client: Connection, fence: Fence, chunk: Chunk
       chunk.rowsQuarantined,
       fence.unit,
       chunk.logged,
+      JSON.stringify(chunk.from),
     ],
   );
   if (rows[0]?.recorded) return;
   throw new TransientError(
     'StagingLost',
-    `The database has restarted and emptied staging; ${fence.unit} of run ${fence.runKey} starts again.`,
+    `The records of ${fence.unit} of run ${fence.runKey} are not those that it goes on from, as when the database has restarted and emptied staging; it goes on from what is there.`,
     {
       blameless: true,
     },

@@ -28,13 +28,16 @@ export async function landInStaging(client: Connection, runKey: string, plan: Ru
 }
 
 /**
- * The target refused a row for its key: from here on a unit's rows are looked through for twins before they are loaded, this one's again. Where
- * rows were taken out of staging before, it does not hold any more what the records of its chunks say, and is extracted again.
+ * The target refused a row of a unit for its key: its rows are looked through for twins, and loaded again. Where rows were taken out of staging
+ * before, it does not hold any more what the records of its chunks say, and is extracted again.
  *
  * @param partition null for the whole run
  */
 export async function lookForTwins(client: Connection, runKey: string, partition: number | null, transformUnit: string): Promise<void> {
-  await client.query(`update sluice.runs set plan = plan - 'targetRefusesTwins' where run_key = $1`, [runKey]);
+  await client.query(
+    `update sluice.runs set plan = plan || jsonb_build_object('twinsRefused', coalesce(plan->'twinsRefused', '[]') || $2::jsonb) where run_key = $1`,
+    [runKey, JSON.stringify([partition])],
+  );
   await client.query('delete from sluice.transforms where run_key = $1 and unit = $2', [runKey, transformUnit]);
   const takenOut = await client.query(
     'select 1 from sluice.quarantine where run_key = $1 and ($2::int is null or partition = $2) and chunk = $3 limit 1',

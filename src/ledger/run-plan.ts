@@ -30,6 +30,8 @@ export interface RunPlan {
   readonly distinctKeys?: boolean;
   /** The target refuses two rows with the same key: nobody has to look before it did. */
   readonly targetRefusesTwins?: boolean;
+  /** Partitions of which it has; null is the whole run. */
+  readonly twinsRefused?: readonly (number | null)[];
   /** Nobody will ask staged rows for their partition and position: they are committed as a whole, and none of them can be unfit. */
   readonly unmarked?: boolean;
   /** The rows are built beside the target and swapped in; null where they go through staging. */
@@ -40,6 +42,12 @@ export interface RunPlan {
   readonly window: CursorWindow | null;
   readonly rowsExpected: number | null;
   readonly partitions: number;
+}
+
+/** Somebody has to look for rows with the same key in a partition, or in the whole run (null). */
+export function mayHoldTwins(plan: RunPlan, partition: number | null): boolean {
+  if (plan.distinctKeys) return false;
+  return !plan.targetRefusesTwins || (plan.twinsRefused ?? []).includes(partition);
 }
 
 export interface PlannedSwap {

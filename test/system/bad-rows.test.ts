@@ -1,5 +1,5 @@
 /** Bad rows: each in quarantine with a reason, its column and its bytes as received; all the good ones are loaded. */
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { Client } from '@temporalio/client';
@@ -21,7 +21,7 @@ function pipeline(name: string, text: string): void {
 }
 
 const definition = (name: string, text: string) => `
-import { csv, definePipeline, jsonl, keyRange, parquet, postgres } from 'sluice';
+import { csv, definePipeline, file, jsonl, keyRange, parquet, postgres } from 'sluice';
 import { z } from 'zod';
 export default definePipeline({ name: '${name}', ${text} });`;
 
@@ -164,6 +164,42 @@ describe('CSV', () => {
      transform: (row) => { if (row.airport === 'THROW') throw new Error('no such airport'); return row.airport === 'DROP' ? null : row; },
      target: postgres({ table: 'strikes', mode: 'append' })`,
   );
+
+  pipeline(
+    'twins_in_parts',
+    `source: csv({ files: 'parts/*.csv' }), partitionBy: file(), commit: 'partition', tolerate: { quarantined: 20 },
+     target: postgres({ table: 'twins_in_parts', mode: 'append', key: ['zip_code'] })`,
+  );
+
+  test('the same with more partitions than are loaded at once: each is looked through when the target has refused it', async () => {
+    // Given twelve files, and in each of them a key that is there twice
+    await query(
+      url,
+      `create table twins_in_parts (zip_code text primary key, latitude text, longitude text, city text, state text, county text);
+       insert into twins_in_parts values ('already', '', '', '', '', '')`,
+    );
+    const names = ['zip_code', 'latitude', 'longitude', 'city', 'state', 'county'];
+    const good = realRows('zipcodes.csv').slice(0, 1_200);
+    const parts = Array.from({ length: 12 }, (_, nth) => good.slice(nth * 100, nth * 100 + 100));
+    await mkdir(file('parts'));
+    for (const [nth, rows] of parts.entries()) {
+      const lines = [...rows, rows[7] ?? []].map((row) => row.join(','));
+      await writeFile(file(`parts/${nth}.csv`), `${[names.join(','), ...lines].join('\n')}\n`);
+    }
+
+    // When they are loaded
+    const summary = await run('twins_in_parts');
+
+    // Then each second one is in quarantine, and all else is loaded
+    expect(summary).toMatchObject({ rowsLoaded: good.length, rowsQuarantined: parts.length });
+    const quarantined = (await quarantineOf(url, summary.runKey)).map(({ record, reason }) => [record, reason]);
+    expect(quarantined.sort()).toEqual(parts.map((rows) => [(rows[7] ?? []).join(','), 'duplicate key in this run']).sort());
+    await expectRows(
+      url,
+      'twins_in_parts',
+      [['already', '', '', '', '', ''], ...good].map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]]))),
+    );
+  });
 
   test('dates, integers, and a row function that throws', async () => {
     // Given 10,000 bird strikes, bad lines among them

@@ -3,12 +3,15 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parse } from 'yaml';
 import { type ComposeService, readComposeFiles, readEnvFile } from '../../../src/cluster/compose-file.ts';
 import { placeParts, wantedServices } from '../../../src/cluster/parts.ts';
+import { dataFolder } from '../../../src/cluster/postmaster.ts';
 import { hasProgram } from '../../../src/cluster/programs.ts';
 
 const ROOT = resolve(__dirname, '../../..');
 const COMPOSE = join(ROOT, 'docker-compose.yml');
+const REGION = join(ROOT, 'docker-compose.region.yml');
 
 let folder: string;
 beforeAll(async () => {
@@ -166,4 +169,17 @@ describe('docker-compose.region.yml over docker-compose.yml', () => {
       for (const { source } of mounts) if (source !== null) expect([name, source, existsSync(source)]).toEqual([name, source, true]);
     expect(services.filter((service) => !hasProgram(service)).map(({ name }) => name)).toEqual(['grafana']);
   });
+});
+
+test('the data of PostgreSQL is in its volume, and not in the one that its image declares and every new container gets anew', async () => {
+  const { postgresql } = parse(await readFile(join(ROOT, 'deploy/patroni/patroni.yml'), 'utf8')) as { postgresql: { data_dir: string } };
+  expect(dataFolder('/var/lib/postgresql')).toBe(postgresql.data_dir);
+  // https://github.com/docker-library/postgres: VOLUME /var/lib/postgresql/data, up to PostgreSQL 17
+  expect(`${postgresql.data_dir}/`).not.toMatch(/^\/var\/lib\/postgresql\/data\//);
+  for (const file of [COMPOSE, REGION]) {
+    const { services } = parse(await readFile(file, 'utf8'), { merge: true }) as { services: Record<string, { volumes?: string[] }> };
+    const nodes = Object.values(services).filter(({ volumes = [] }) => volumes.some((volume) => volume.includes('patroni.yml')));
+    expect(nodes.length).toBeGreaterThan(0);
+    for (const { volumes } of nodes) expect(volumes).toContainEqual(expect.stringMatching(/^[a-z0-9]+:\/var\/lib\/postgresql$/));
+  }
 });
