@@ -19,8 +19,10 @@ const LOOK_MS = 1_000;
 const END_MS = 60 * 60_000;
 /** So long small runs alone are started. */
 const ALONE_MS = 60_000;
-/** What is promised: of the medians of small runs, with large ones and without. */
+/** What is promised: of the medians of small runs, with large ones over without. */
 const MOST_SLOWER = 3;
+/** And with large ones: of the longest small run over the median. */
+const MOST_LONGER = 4;
 /** Memory of a worker that lives on, in the last third of the time over the middle one: in the first one it gets warm. */
 const MOST_GROWTH = 1.1;
 
@@ -99,6 +101,9 @@ export async function measureLoad({ scene, runs, random, say }: RoundContext, co
       ? [
           `a small run took ${smallRunSeconds.median.toFixed(1)} s beside large ones, and ${smallRunSeconds.among.toFixed(1)} s without them`,
         ]
+      : []),
+    ...(smallRunSeconds.worst > smallRunSeconds.median * MOST_LONGER
+      ? [`a small run took ${smallRunSeconds.worst.toFixed(1)} s, and half of them ${smallRunSeconds.median.toFixed(1)} s at most`]
       : []),
     ...(last > middle * MOST_GROWTH
       ? [`a worker that lived on still grew, from ${Math.round(middle / 1e6)} to ${Math.round(last / 1e6)} MB`]

@@ -71,21 +71,21 @@ class Suite {
 
   async setLoad(load: NonNullable<Results['load']>): Promise<void> {
     this.session = { ...this.session, load };
-    this.all = { ...this.all, at: load.at, load };
+    this.all = { ...this.all, load };
     this.failed ||= load.problems.length > 0;
     await this.save();
   }
 
   async setPromises(promises: NonNullable<Results['promises']>): Promise<void> {
     this.session = { ...this.session, promises };
-    this.all = { ...this.all, at: promises.at, promises };
+    this.all = { ...this.all, promises };
     this.failed ||= promises.problems.length > 0;
     await this.save();
   }
 
   async setRegions(regions: NonNullable<Results['regions']>): Promise<void> {
     this.session = { ...this.session, regions };
-    this.all = { ...this.all, at: regions.at, regions };
+    this.all = { ...this.all, regions };
     this.failed ||= regions.steps.some(({ problems }) => problems.length > 0);
     await this.save();
   }

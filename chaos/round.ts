@@ -32,6 +32,8 @@ const BEGIN_MS = 60_000;
 const END_MS = 300_000;
 /** A run that loads or finishes has nothing in hand. */
 const IN_HAND_MS = 3_000;
+/** Runs of a few rows, which are little more than steps: so many, that some are on what each Temporal node has in hand. */
+const STEPS = { pipeline: 'few_departures', runs: 8 };
 
 export interface RoundContext {
   readonly scene: Scene;
@@ -49,7 +51,7 @@ export async function round(context: RoundContext, arena: Arena, fault: Fault): 
   let broken: Broken = { what: 'nothing' };
   let ended: EndedRun[] = [];
   try {
-    const started = await Promise.all(arena.pipelines.map((pipeline) => runs.start(pipeline)));
+    const started = await startAll(runs, arena.pipelines);
     await untilChunks(watch, random.between(4, 30));
     const deadline = Date.now() + END_MS;
     [broken, ended] = await Promise.all([
@@ -91,9 +93,9 @@ export async function storm(context: RoundContext, arena: Arena, { next, most, w
   const watch = new Watch(arena.target);
   const trials: Omit<Trial, 'problems' | 'rowsLost' | 'rowsDuplicated'>[] = [];
   const problems: string[] = [];
-  let ended: EndedRun[] = [];
+  const ended: EndedRun[] = [];
   try {
-    const started = await Promise.all(arena.pipelines.map((pipeline) => runs.start(pipeline)));
+    const started = await startAll(runs, arena.pipelines);
     const deadline = Date.now() + END_MS + most * 30_000;
     const ending = Promise.all(started.map((run) => runs.ended(run, deadline)));
     ending.catch(() => {});
@@ -108,20 +110,24 @@ export async function storm(context: RoundContext, arena: Arena, { next, most, w
       const began = performance.now();
       const copiedAgain = watch.rowsCopiedAgain;
       let failover: Promise<number> | null = null;
+      const small = measured && fault.holdsUpSteps ? await startAll(runs, Array(STEPS.runs).fill(STEPS.pipeline)) : [];
+      let smallSeconds = Promise.resolve<number[]>([]);
       const { what } = await fault.run(scene, random, (worker) => {
         watch.broke(worker);
+        smallSeconds = Promise.all(small.map((run) => secondsUntilEnded(runs, run, deadline, ended)));
+        smallSeconds.catch(() => {});
         if (measured && fault.afterFailoverSeconds !== undefined) failover = secondsUntilPrimary(scene.adminUrl);
       });
       const failoverSeconds = await failover;
       if (!(await untilMoved(watch, runs, started))) problems.push(`${fault.name} (${what}): a partition stood still for a minute`);
-      const { recoverSeconds } = watch;
+      const recoverSeconds = longest([watch.recoverSeconds, ...(await smallSeconds)]);
       const seconds = (performance.now() - began) / 1000;
       measured?.(fault, recoverSeconds, failoverSeconds);
       trials.push({ fault: fault.name, what, recoverSeconds, rowsCopiedAgain: watch.rowsCopiedAgain - copiedAgain, seconds });
       say(`${fault.name} (${what})${recoverSeconds === null ? '' : `, ${recoverSeconds.toFixed(1)} s`}`);
       await delay(random.between(200, 2_000));
     }
-    ended = await ending;
+    ended.push(...(await ending));
   } catch (error) {
     problems.push(describeError(error));
   }
@@ -135,6 +141,23 @@ export async function storm(context: RoundContext, arena: Arena, { next, most, w
     rowsLost: nth === 0 ? verdict.rowsLost : 0,
     rowsDuplicated: nth === 0 ? verdict.rowsDuplicated : 0,
   }));
+}
+
+async function startAll(runs: Runs, pipelines: readonly string[]): Promise<ChaosRun[]> {
+  return await Promise.all(pipelines.map((pipeline) => runs.start(pipeline)));
+}
+
+/** @param ended gets the run when it has ended */
+async function secondsUntilEnded(runs: Runs, run: ChaosRun, deadline: number, ended: EndedRun[]): Promise<number> {
+  const began = performance.now();
+  ended.push(await runs.ended(run, deadline));
+  return (performance.now() - began) / 1000;
+}
+
+/** Null where there is none. */
+function longest(seconds: readonly (number | null)[]): number | null {
+  const known = seconds.filter((each) => each !== null);
+  return known.length === 0 ? null : Math.max(...known);
 }
 
 async function judge({ scene }: RoundContext, { target }: Arena, ended: readonly EndedRun[]): Promise<Awaited<ReturnType<typeof verify>>> {

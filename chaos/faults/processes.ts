@@ -35,6 +35,7 @@ interface Kill {
   readonly says: string;
   readonly promisedSeconds?: number;
   readonly afterFailoverSeconds?: number;
+  readonly holdsUpSteps?: boolean;
   readonly choose: Choose;
   /** Which processes of the part. @default all */
   readonly which?: Which;
@@ -94,7 +95,7 @@ function sleep({ name, says, choose, seconds, postgres = false }: Sleep): Fault 
 export const PROCESS_FAULTS: readonly Fault[] = [
   kill({ name: 'worker killed', says: 'SIGKILL', choose: aWorker, promisedSeconds: WORKER_SECONDS }),
   sleep({ name: 'worker asleep', says: 'SIGSTOP for 14 s', choose: aWorker, seconds: 14 }),
-  kill({ name: 'Temporal node killed', says: 'SIGKILL', choose: aTemporal, promisedSeconds: TEMPORAL_SECONDS }),
+  kill({ name: 'Temporal node killed', says: 'SIGKILL', choose: aTemporal, promisedSeconds: TEMPORAL_SECONDS, holdsUpSteps: true }),
   sleep({ name: 'Temporal node asleep', says: 'SIGSTOP for 8 s', choose: aTemporal, seconds: 8 }),
   kill({
     ...{ name: 'PostgreSQL primary killed', says: 'SIGKILL of the server', promisedSeconds: PRIMARY_SECONDS },
