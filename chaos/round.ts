@@ -111,16 +111,16 @@ export async function storm(context: RoundContext, arena: Arena, { next, most, w
       const copiedAgain = watch.rowsCopiedAgain;
       let failover: Promise<number> | null = null;
       const small = measured && fault.holdsUpSteps ? await startAll(runs, Array(STEPS.runs).fill(STEPS.pipeline)) : [];
-      let smallSeconds = Promise.resolve<number[]>([]);
       const { what } = await fault.run(scene, random, (worker) => {
         watch.broke(worker);
-        smallSeconds = Promise.all(small.map((run) => secondsUntilEnded(runs, run, deadline, ended)));
-        smallSeconds.catch(() => {});
         if (measured && fault.afterFailoverSeconds !== undefined) failover = secondsUntilPrimary(scene.adminUrl);
       });
       const failoverSeconds = await failover;
       if (!(await untilMoved(watch, runs, started))) problems.push(`${fault.name} (${what}): a partition stood still for a minute`);
-      const recoverSeconds = longest([watch.recoverSeconds, ...(await smallSeconds)]);
+      const smallEnded = await Promise.all(small.map((run) => runs.ended(run, deadline)));
+      const pauses = await Promise.all(smallEnded.map((run) => runs.longestPause(run)));
+      ended.push(...smallEnded);
+      const recoverSeconds = longest([watch.recoverSeconds, ...pauses]);
       const seconds = (performance.now() - began) / 1000;
       measured?.(fault, recoverSeconds, failoverSeconds);
       trials.push({ fault: fault.name, what, recoverSeconds, rowsCopiedAgain: watch.rowsCopiedAgain - copiedAgain, seconds });
@@ -145,13 +145,6 @@ export async function storm(context: RoundContext, arena: Arena, { next, most, w
 
 async function startAll(runs: Runs, pipelines: readonly string[]): Promise<ChaosRun[]> {
   return await Promise.all(pipelines.map((pipeline) => runs.start(pipeline)));
-}
-
-/** @param ended gets the run when it has ended */
-async function secondsUntilEnded(runs: Runs, run: ChaosRun, deadline: number, ended: EndedRun[]): Promise<number> {
-  const began = performance.now();
-  ended.push(await runs.ended(run, deadline));
-  return (performance.now() - began) / 1000;
 }
 
 /** Null where there is none. */

@@ -79,6 +79,21 @@ export class Runs {
     );
   }
 
+  /** The longest time, in seconds, in which nothing has happened in a run that has ended, neither in its workflow nor in those of its stages. */
+  async longestPause({ id }: ChaosRun): Promise<number> {
+    const times: number[] = [];
+    for (const open = [id]; open.length > 0; ) {
+      const workflowId = open.pop() as string;
+      const { events } = await this.#asking((client) => client.workflow.getHandle(workflowId).fetchHistory());
+      for (const { eventTime, childWorkflowExecutionStartedEventAttributes: stage } of events ?? []) {
+        times.push(Number(eventTime?.seconds ?? 0) + (eventTime?.nanos ?? 0) / 1e9);
+        if (stage?.workflowExecution?.workflowId) open.push(stage.workflowExecution.workflowId);
+      }
+    }
+    times.sort((a, b) => a - b);
+    return Math.max(...times.map((time, nth) => time - (times[nth - 1] ?? time)));
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#connections.map((connection) => connection.close()));
   }

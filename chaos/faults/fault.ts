@@ -9,7 +9,7 @@ export interface Fault {
   readonly says: string;
   /** Every partition in hand moves on within so many seconds; absent where nothing is promised. */
   readonly promisedSeconds?: number;
-  /** The steps of runs wait, while a partition that is being copied needs nobody: what is promised holds for whole small runs in the middle of it too. */
+  /** The steps of runs wait, while a partition that is being copied needs nobody: what is promised holds for each step of small runs as well. */
   readonly holdsUpSteps?: boolean;
   /** Where a PostgreSQL has to become primary first: what is promised from then on. */
   readonly afterFailoverSeconds?: number;
