@@ -18,13 +18,14 @@ export async function createStagingOf(client: Connection, runKey: string, plan: 
 
 /**
  * The rows of a run that were built beside its target go through staging from here on. What was copied beside is forgotten, and extracted
- * again.
+ * again; what a SQL transform reads is in staging already, and stays there as it is.
  */
 export async function landInStaging(client: Connection, runKey: string, plan: RunPlan, options: LandingOptions): Promise<void> {
-  await client.query(`update sluice.runs set plan = plan - 'beside' - 'unmarked' where run_key = $1`, [runKey]);
+  const outdated = options.transformed ? ['beside'] : ['beside', 'unmarked'];
+  await client.query('update sluice.runs set plan = plan - $2::text[] where run_key = $1', [runKey, outdated]);
   await client.query('delete from sluice.chunks where run_key = $1 and logged', [runKey]);
   await client.query(`drop table if exists ${besideTable(runKey)}`);
-  await createStagingOf(client, runKey, { ...plan, beside: null, unmarked: false }, options);
+  await createStagingOf(client, runKey, { ...plan, beside: null, unmarked: options.transformed && plan.unmarked === true }, options);
 }
 
 /**
