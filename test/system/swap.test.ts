@@ -2,7 +2,8 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import type { PostgresTargetConfig } from '../../src/connectors/postgres/config.ts';
 import { Database } from '../../src/connectors/postgres/database.ts';
-import { whyNotSwapped } from '../../src/connectors/postgres/swap.ts';
+import { targetPlace } from '../../src/connectors/postgres/load.ts';
+import { buildKeys, createBeside, swapIn, whyNotSwapped } from '../../src/connectors/postgres/swap.ts';
 import { contentOf } from '../helpers/checksum.ts';
 import { runsOf, stagingTables } from '../helpers/ledger.ts';
 import { copiedPartitions, observe } from '../helpers/observer.ts';
@@ -155,6 +156,16 @@ describe('the table that is swapped in', () => {
 
 const EMPTY = 'create table copy (like departures including all);';
 
+const CONFIG: PostgresTargetConfig = {
+  kind: 'postgres',
+  table: 'copy',
+  mode: 'upsert',
+  scope: 'table',
+  key: ['id'],
+  replicated: 'ignore',
+  swap: 'auto',
+};
+
 describe('goes through staging, and leaves the table what it is,', () => {
   const role = 'pg_monitor'; // is there already
 
@@ -220,17 +231,7 @@ describe('goes through staging, and leaves the table what it is,', () => {
     await query(url, statements);
     const database = new Database('target', url, { max: 1 });
     try {
-      const config: PostgresTargetConfig = {
-        kind: 'postgres',
-        url,
-        table: 'copy',
-        mode: 'upsert',
-        scope: 'table',
-        key: ['id'],
-        replicated: 'ignore',
-        swap: 'auto',
-      };
-      const found = await database.transaction(async (connection) => whyNotSwapped(connection, config, await oidOf(url)));
+      const found = await database.transaction(async (connection) => whyNotSwapped(connection, CONFIG, await oidOf(url)));
       expect(found).toMatch(why);
     } finally {
       await database.close();
@@ -293,6 +294,71 @@ describe('what comes in between', () => {
       await resultOf(await handle);
       await expectCopied(given);
       expect(await oidOf(given.url)).toBe(oid);
+    }
+  });
+
+  test('others change its columns after the plan: they stay changed, and the rows are inserted', async () => {
+    // Given a first load into an empty table that is about to be committed
+    const given = await copy({ before: EMPTY });
+    const worker = await startWorker(given.flow, { faults: 'transform:after-commit=stop' });
+    const handle = await run(given);
+    await stoppedBy(given.flow, 'transform:after-commit=stop', [worker]);
+
+    // When somebody gives the table another column, and a column another type and default
+    await query(
+      given.url,
+      `alter table copy add column note text default 'kept', alter column delay type bigint, alter column distance set default 7`,
+    );
+    const before = { said: await described(given.url), oid: await oidOf(given.url) };
+    worker.kill('SIGCONT');
+
+    // Then the run loads the table as it is now
+    await resultOf(await handle);
+    expect(await described(given.url)).toEqual(before.said);
+    expect(await oidOf(given.url)).toBe(before.oid);
+    expect(await query(given.url, 'select distinct note from copy')).toEqual([{ note: 'kept' }]);
+    const copied = 'id, month, delay::int, distance, origin, destination, updated';
+    expect(await contentOf(given.url, `(select ${copied} from copy)`)).toEqual(await contentOf(given.url, 'departures'));
+    expect(await stagingTables(given.url)).toEqual([]);
+  });
+
+  test.concurrent.each([
+    ['nothing but the order of what was dropped before', '', true],
+    ['a column', 'alter table copy add column note text', false],
+    ['a column less', 'alter table copy drop column distance', false],
+    ['a name', 'alter table copy rename column distance to miles', false],
+    ['a type', 'alter table copy alter distance type bigint', false],
+    ['the length of a type', 'alter table copy alter code type varchar(20)', false],
+    ['a collation', 'alter table copy alter origin type text collate "C"', false],
+    ['nulls', 'alter table copy alter delay drop not null', false],
+    ['no nulls', 'alter table copy alter code set not null', false],
+    ['a default', `alter table copy alter code set default 'none'`, false],
+    ['no default', 'alter table copy alter updated drop default', false],
+    ['storage', 'alter table copy alter origin set storage external', false],
+    ['compression', 'alter table copy alter origin set compression pglz', false],
+  ])('compared with what was built: %s', async (_what, statement, swapped) => {
+    // Given a table that has lost a column, and one that was built to take its place
+    const url = await freshDatabase('compared', { template });
+    await query(
+      url,
+      `create table copy (lost int, like departures including all); alter table copy drop column lost, add column code varchar(10)`,
+    );
+    const database = new Database('target', url, { max: 1 });
+    try {
+      const beside = { table: 'sluice_staging.beside', replaces: await oidOf(url) };
+      await database.transaction(async (connection) => {
+        await createBeside(connection, beside, CONFIG, []);
+        await buildKeys(connection, beside, CONFIG);
+      });
+
+      // When its columns are changed, then it is not replaced
+      if (statement) await query(url, statement);
+      const isSwapped = await database.transaction(
+        async (connection) => await swapIn(connection, beside, CONFIG, await targetPlace(connection, 'copy')),
+      );
+      expect(isSwapped).toBe(swapped);
+    } finally {
+      await database.close();
     }
   });
 

@@ -3,6 +3,7 @@
  * empty table until the commit. Only where nobody could tell the new table from the old one by anything but its rows.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
 import { LOCK_NOT_AVAILABLE, sqlState } from './errors.ts';
@@ -180,6 +181,7 @@ export async function swapIn(client: Connection, beside: Beside, config: Postgre
   const built = await indexesOf(client, oid);
   const names = place.oid === null ? [] : await indexesOf(client, place.oid);
   if (place.oid !== null && !sameIndexes(names, built)) return false;
+  if (place.oid !== null && !isDeepStrictEqual(await columnsOf(client, place.oid), await columnsOf(client, oid))) return false;
   const constraints = place.oid === null ? [] : await notNullsOf(client, place.oid);
 
   const [schema, table] = [quoteName(place.schema), quoteName(place.table)];
@@ -216,6 +218,17 @@ function sameIndexes(a: readonly Index[], b: readonly Index[]): boolean {
   const same = (one: Index, other: Index | undefined) =>
     one.definition === other?.definition && one.unique === other.unique && one.kind === other.kind;
   return a.length === b.length && a.every((index, nth) => same(index, b[nth]));
+}
+
+/** What the catalog says of each column, in their order: all that CREATE TABLE LIKE takes over, and that somebody may have changed since. */
+async function columnsOf(client: Queries, table: string): Promise<string[]> {
+  const { rows } = await client.query<{ said: string }>(
+    `select row(a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull, a.attstorage, a.attcompression, pg_get_expr(d.adbin, d.adrelid))::text as said
+     from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+     where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped order by a.attnum`,
+    [table],
+  );
+  return rows.map(({ said }) => said);
 }
 
 /** Name of a primary key's index as PostgreSQL would choose it. */
