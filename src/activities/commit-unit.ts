@@ -33,6 +33,8 @@ export function createCommitUnit(dependencies: Dependencies) {
     const id = partition?.id ?? null;
     const unit = unitName('load', id);
     const table = tables.loaded.name;
+    const staged = `(select ${columnList(plan.loaded)} from ${table} where ${ofUnit(id)})`;
+    const rowsToLoad = { target: pipeline.target, columns: plan.loaded, from: `${staged} as s` };
 
     const commit = async (client: Connection): Promise<CommitResult> => {
       const done = await claimCommit(client, run.key, unit);
@@ -46,7 +48,6 @@ export function createCommitUnit(dependencies: Dependencies) {
       if (plan.window?.high && !(await moveWatermark(client, run.pipeline, plan.window, run.key))) throw new Undo({ status: 'superseded' });
       await faultPoint('load:before-write', client);
       const rows = transformed.rowsOut;
-      const staged = `(select ${columnList(plan.loaded)} from ${table} where ${ofUnit(id)})`;
       // What went another way than by binary COPY, its source cannot be asked for again.
       const asked = plan.transfer === 'binary' && !pipeline.sqlTransform;
       const digest = asked ? undefined : await readDigest(client, plan.loaded, `${staged} as r`);
@@ -57,9 +58,7 @@ export function createCommitUnit(dependencies: Dependencies) {
         : await loadRows(
             client,
             {
-              target: pipeline.target,
-              columns: plan.loaded,
-              from: `${staged} as s`,
+              ...rowsToLoad,
               differing: differingTable(run.key),
               rows,
               replaces: pipeline.target.scope === 'partition' ? await plannedFilters(client, run.key, id) : [],
@@ -91,7 +90,7 @@ export function createCommitUnit(dependencies: Dependencies) {
             if (error instanceof PermanentError && error.code === 'DataRefused') {
               const transform = unitName('transform', id);
               const twins = plan.targetRefusesTwins && !mayHoldTwins(plan, id) && sqlState(error.cause) === UNIQUE_VIOLATION;
-              const taken = twins ? null : await keyTaken(database, pipeline.target, error.cause);
+              const taken = twins ? null : await keyTaken(database, rowsToLoad, error.cause);
               if (taken) throw taken;
               await database.transaction(async (client) => {
                 await holdFence(client, fence);
