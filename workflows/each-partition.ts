@@ -1,5 +1,6 @@
 /**
- * Does the partitions of a stage side by side, in pages from the ledger. Pausing and continuing as new drain what is in flight first.
+ * Does the partitions of a stage side by side, in pages from the ledger. Pausing and continuing as new drain what is in flight first, and so does
+ * the end of a stage whose plan is lost.
  */
 import {
   CancellationScope,
@@ -14,7 +15,7 @@ import {
 import type { PartitionRef, Stage } from '../src/contracts/run.ts';
 import type { StageInput, StageTotals } from '../src/contracts/stages.ts';
 import { listPartitions } from './activities.ts';
-import { pauseSignal, reasonOf, resumeSignal, stageProgressSignal } from './messages.ts';
+import { isPlanLost, pauseSignal, reasonOf, resumeSignal, stageProgressSignal } from './messages.ts';
 
 /** What one partition adds to the totals; null where it was asked to stop before it was done. */
 export type PartitionWork = (partition: PartitionRef) => Promise<Partial<StageTotals> | null>;
@@ -48,6 +49,8 @@ export async function eachPartition(stage: Stage, input: StageInput, work: Parti
   let waiting: PartitionRef[] = [];
   let scope = new CancellationScope();
   let moved = 0;
+  /** Why no partition can go on: the ledger has forgotten the run. */
+  let lost: unknown = null;
   const inFlight = new Set<number>();
   const report = reporter(stage);
 
@@ -72,6 +75,10 @@ export async function eachPartition(stage: Stage, input: StageInput, work: Parti
           else waiting.unshift(partition);
         },
         (error) => {
+          if (!own.consideredCancelled && isPlanLost(error)) {
+            lost = error;
+            own.cancel();
+          }
           // Once asked to stop, a copy whose worker has died is not tried again by Temporal: it failed of that, not of its rows.
           if (own.consideredCancelled) waiting.unshift(partition);
           else totals = stop(totals, partition, reasonOf(error));
@@ -87,6 +94,10 @@ export async function eachPartition(stage: Stage, input: StageInput, work: Parti
   try {
     for (;;) {
       setCurrentDetails(describe(stage, totals, plan.partitions, paused));
+      if (lost) {
+        await drained();
+        throw lost;
+      }
       if (paused) {
         await drained();
         report(totals, true);

@@ -32,9 +32,11 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
           workflowId: story.workflowId,
           pipeline: input.pipeline,
           params: input.params ?? {},
-          retryOf: plan ? null : (input.retry?.runKey ?? null),
+          retryOf: input.retry ? key : null,
+          planned: plan !== null,
         },
       ]);
+      key = plan.run.key;
       story.planned(plan);
       try {
         const totals = await moveRows(story, plan, input);
@@ -43,7 +45,7 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
           return summarize(story.workflowId, plan, totals);
         }
         // Another run moved the watermark in the meantime: plan again from there.
-        key = keyAfter(plan.run.key);
+        key = keyAfter(key);
       } catch (error) {
         // A failover of the database has lost the run's plan: the ledger is the authority, and it begins again.
         lost += 1;

@@ -60,7 +60,10 @@ async function planRun(dependencies: Dependencies, input: PlanRunInput): Promise
   await database.requireVersion();
   await migrateLedger(database);
 
-  if (input.retryOf !== null) return await resume(dependencies, database, pipeline, run, await readNewestPlan(database, input.retryOf));
+  if (input.retryOf !== null) {
+    const earlier = await readNewestPlan(database, input.retryOf);
+    if (earlier || !input.planned) return await resume(dependencies, database, pipeline, run, earlier);
+  }
   const stored = await readRun(database, input.runKey);
   if (stored) return await summarize(dependencies, database, pipeline, { ...run, fingerprint: stored.fingerprint }, stored.plan);
 

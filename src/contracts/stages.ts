@@ -8,6 +8,8 @@ export interface PlanRunInput {
   readonly params: { readonly [name: string]: Json };
   /** Go on with this run's plan instead of making one. */
   readonly retryOf: string | null;
+  /** The run was planned before: where the ledger does not know it, the plan is lost, and another one is made, also by a retry. */
+  readonly planned?: boolean;
 }
 
 /** Which partitions a stage still has to do, in pages. */

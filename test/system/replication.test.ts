@@ -1,7 +1,8 @@
 /** What is said to be done is on the standby too; what a failover has lost is repeated, and a source that has lost what was read is refused. */
 import type { Client } from '@temporalio/client';
 import { contentOf } from '../helpers/checksum.ts';
-import { failureOf, pendingFailures, resultOf, startRun } from '../helpers/runs.ts';
+import { runsOf } from '../helpers/ledger.ts';
+import { failureOf, pendingFailures, progressOf, resultOf, startRun } from '../helpers/runs.ts';
 import { seedFlights } from '../helpers/seed.ts';
 import { freshDatabase, query, temporalClient } from '../helpers/servers.ts';
 import { type Pair, startPair } from '../helpers/standby.ts';
@@ -120,14 +121,14 @@ test('a commit whose wait for the standby somebody has ended is not taken for ac
 
 describe('an asynchronous failover that loses the tail', () => {
   test.concurrent.each([
-    ['the commit', 'copy_ignore', 'chunk:after-commit@1=stop'],
-    ['the plan and all that followed', 'copy_ignore', null],
-    ['the commit of one partition of two', 'by_partition', 'load:after-commit@1=stop'],
-  ])('%s: ledger and rows agree, and the run repeats what was lost', async (_what, pipeline, whole) => {
+    ['the commit', 'copy_ignore', 'chunk:after-commit@1=stop', 'load:after-commit@1=stop'],
+    ['the plan and all that followed', 'copy_ignore', null, 'load:after-commit@1=stop'],
+    ['the plan of partitions that are in hand', 'copy_ignore', null, 'chunk:before-commit@5=stop'],
+    ['the commit of one partition of two', 'by_partition', 'load:after-commit@1=stop', 'load:after-commit@2=stop'],
+  ])('%s: ledger and rows agree, and the run repeats what was lost', async (_what, pipeline, whole, last) => {
     // Given a run whose target has a standby which all has reached until here
     const pair = await startPair();
     const flow = await flowTo(pair.url('read-write'));
-    const last = whole?.startsWith('load') ? 'load:after-commit@2=stop' : 'load:after-commit@1=stop';
     const worker = await startWorker(flow, { faults: [whole, last].filter(Boolean).join(',') });
     const cut = async () => {
       await pair.caughtUp();
@@ -141,7 +142,7 @@ describe('an asynchronous failover that loses the tail', () => {
       worker.kill('SIGCONT');
     }
 
-    // When the primary is lost right after the commit
+    // When the primary is lost with what came later
     await stoppedBy(flow, last, [worker]);
     await pair.primary.kill();
     await pair.promote();
@@ -151,6 +152,40 @@ describe('an asynchronous failover that loses the tail', () => {
     expect(await resultOf(run)).toMatchObject({ rowsRead: ROWS, rowsLoaded: ROWS });
     expect(await contentOf(pair.standby.url, pipeline)).toEqual(await contentOf(departures, 'departures'));
     expect(await query(pair.standby.url, `select status from sluice.runs`)).toEqual([{ status: 'succeeded' }]);
+    worker.kill('SIGTERM');
+  });
+
+  test.concurrent('the beginning of a retry: it goes on all the same', async () => {
+    // Given a run that was cancelled as soon as it had been planned, as the standby knows
+    const pair = await startPair();
+    const flow = await flowTo(pair.url('read-write'));
+    const run = await startRun(client, flow, 'copy_ignore', { url: departures });
+    await run.signal('pause');
+    const fault = 'chunk:before-commit@5=stop';
+    const worker = await startWorker(flow, { faults: fault });
+    await until('it is paused', async () => (await progressOf(run)).status === 'paused');
+    await run.cancel();
+    await expect(run.result()).rejects.toThrow();
+    const [planned] = await runsOf(pair.primary.url, run.workflowId);
+    expect(planned).toMatchObject({ status: 'cancelled' });
+    await pair.caughtUp();
+    await pair.cutOff();
+
+    // When it is retried, and the primary is lost while its partitions are in hand
+    const retried = await client.workflow.start('pipeline', {
+      workflowId: run.workflowId,
+      taskQueue: flow.taskQueue,
+      args: [{ pipeline: 'copy_ignore', params: { url: departures }, retry: { runKey: planned?.run_key } }],
+    });
+    await stoppedBy(flow, fault, [worker]);
+    await pair.primary.kill();
+    await pair.promote();
+    worker.kill('SIGCONT');
+
+    // Then it is the same run that ends, and all is there once
+    expect(await resultOf(retried)).toMatchObject({ runKey: planned?.run_key, rowsRead: ROWS, rowsLoaded: ROWS });
+    expect(await contentOf(pair.standby.url, 'copy_ignore')).toEqual(await contentOf(departures, 'departures'));
+    expect(await runsOf(pair.standby.url, run.workflowId)).toEqual([{ run_key: planned?.run_key, status: 'succeeded' }]);
     worker.kill('SIGTERM');
   });
 });
