@@ -29,3 +29,11 @@ export const { listPartitions, countUncommitted, listLoaded } = proxyActivities<
   startToCloseTimeout: '15 seconds',
   heartbeatTimeout: undefined,
 });
+
+/** For a run that is cancelled while it is planned: it is not held up for long. Where its database does not answer, `sluice clean` does the same later. */
+export const { abandonPlan } = proxyActivities<Activities>({
+  ...STEP,
+  startToCloseTimeout: '5 seconds',
+  scheduleToCloseTimeout: '15 seconds',
+  heartbeatTimeout: undefined,
+});

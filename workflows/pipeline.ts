@@ -1,8 +1,8 @@
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { CancellationScope, CancelledFailure, isCancellation } from '@temporalio/workflow';
 import { keyAfter } from '../src/contracts/names.ts';
 import type { PipelineInput, PlanSummary, RunSummary } from '../src/contracts/run.ts';
 import type { RunTotals, StageTotals } from '../src/contracts/stages.ts';
-import { countUncommitted, finishRun, planRun } from './activities.ts';
+import { abandonPlan, countUncommitted, finishRun, planRun } from './activities.ts';
 import { extract } from './extract.ts';
 import { load } from './load.ts';
 import { isPlanLost, runFailure } from './messages.ts';
@@ -22,6 +22,7 @@ const MOST_LOST = 10;
 export async function pipeline(input: PipelineInput): Promise<RunSummary> {
   requireInput(input);
   const story = new RunStory(input);
+  const params = input.params ?? {};
   let plan: PlanSummary | null = null;
   let key = baseRunKey(input);
   try {
@@ -31,7 +32,7 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
           runKey: key,
           workflowId: story.workflowId,
           pipeline: input.pipeline,
-          params: input.params ?? {},
+          params,
           retryOf: input.retry ? key : null,
           planned: plan !== null,
         },
@@ -53,17 +54,25 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
       }
     }
   } catch (error) {
-    const outcome = isCancellation(error) ? 'cancelled' : 'failed';
+    const outcome = wasCancelled(error) ? 'cancelled' : 'failed';
     const failure = runFailure(error, plan?.run.key ?? null);
+    const reason = failure.message;
     const run = plan?.run;
-    if (run) {
-      await CancellationScope.nonCancellable(() =>
-        finishRun.executeWithOptions({ summary: `${outcome}: tidy up` }, [{ run, outcome, reason: failure.message }]),
-      ).catch(() => {});
-    }
-    story.ended(outcome, failure.message);
-    throw outcome === 'cancelled' ? error : failure;
+    const tidyUp = { summary: `${outcome}: tidy up` };
+    await CancellationScope.nonCancellable(async () => {
+      if (run) await finishRun.executeWithOptions(tidyUp, [{ run, outcome, reason }]);
+      // The plan may have been written all the same.
+      else if (outcome === 'cancelled')
+        await abandonPlan.executeWithOptions(tidyUp, [{ runKey: key, pipeline: input.pipeline, params, reason }]);
+    }).catch(() => {});
+    story.ended(outcome, reason);
+    throw outcome === 'cancelled' ? new CancelledFailure(reason) : failure;
   }
+}
+
+/** Once a run is asked to stop, Temporal does not try again what fails, as where a worker dies: that says nothing about the run. */
+function wasCancelled(error: unknown): boolean {
+  return CancellationScope.current().consideredCancelled || isCancellation(error);
 }
 
 /**

@@ -4,6 +4,7 @@ import type { ListPartitionsInput } from '../contracts/stages.ts';
 import type { ListLoadedInput } from '../contracts/verification.ts';
 import { listLoaded } from '../ledger/loaded-partitions.ts';
 import { countUncommitted, listPartitions } from '../ledger/run-plan.ts';
+import { createAbandonPlan } from './abandon-plan.ts';
 import { createCheckUnit } from './check-unit.ts';
 import { createCommitUnit } from './commit-unit.ts';
 import { createCompareUnit } from './compare-unit.ts';
@@ -18,6 +19,7 @@ import { createTransformUnit } from './transform-unit.ts';
 export function createActivities(dependencies: Dependencies) {
   return {
     planRun: createPlanRun(dependencies),
+    abandonPlan: createAbandonPlan(dependencies),
     listPartitions: activity(async (input: ListPartitionsInput) =>
       listPartitions(dependencies.target(dependencies.boundPipeline(input.run)), input),
     ),

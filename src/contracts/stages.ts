@@ -12,6 +12,14 @@ export interface PlanRunInput {
   readonly planned?: boolean;
 }
 
+/** A run that was cancelled while it was planned. */
+export interface AbandonPlanInput {
+  readonly runKey: string;
+  readonly pipeline: string;
+  readonly params: { readonly [name: string]: Json };
+  readonly reason: string;
+}
+
 /** Which partitions a stage still has to do, in pages. */
 export interface ListPartitionsInput {
   readonly run: RunRef;

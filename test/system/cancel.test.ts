@@ -14,6 +14,11 @@ import { until } from '../helpers/wait.ts';
 import { type Project, project, startWorker } from '../helpers/workers.ts';
 
 const ROWS = 12_000;
+const PIPELINE = `
+  import { definePipeline, postgres } from 'sluice';
+  export default definePipeline({
+    name: 'flights', source: postgres({ table: 'flights' }), target: postgres({ table: 'copied', mode: 'replace' }), chunk: { rows: 1000 },
+  });`;
 const NOTHING_LEFT = { tables: 0, chunks: 0, transforms: 0, fences: 0 };
 
 let url: string;
@@ -35,13 +40,7 @@ beforeAll(async () => {
   chunks = await gateAt(url, 'sluice.chunks', { when: 'new.chunk = 1' });
   loads = await gateAt(url, 'copied');
   flow = await project('cancel', url);
-  await flow.write(
-    'flights.ts',
-    `import { definePipeline, postgres } from 'sluice';
-     export default definePipeline({
-       name: 'flights', source: postgres({ table: 'flights' }), target: postgres({ table: 'copied', mode: 'replace' }), chunk: { rows: 1000 },
-     });`,
-  );
+  await flow.write('flights.ts', PIPELINE);
   client = await temporalClient();
   await startWorker(flow);
 });
@@ -58,6 +57,14 @@ async function toldToCancel(workflowId: string): Promise<void> {
   await until(`${workflowId} is told`, async () => {
     const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
     return events?.some((event) => event.workflowExecutionCancelRequestedEventAttributes);
+  });
+}
+
+/** Waits until what a workflow waits for has been told to cancel. */
+async function activityToldToCancel(workflowId: string): Promise<void> {
+  await until(`the activity of ${workflowId} is told`, async () => {
+    const { raw } = await client.workflow.getHandle(workflowId).describe();
+    return raw.pendingActivities?.length && raw.pendingActivities.every((each) => Number(each.state) === 3);
   });
 }
 
@@ -106,15 +113,70 @@ test('cancelled while it is planned: the run ends cancelled', async () => {
       return rows.length > 0;
     });
     await run.cancel();
-    await until('the activity has been told', async () => {
-      const description = await (run as WorkflowHandle).describe();
-      return (description.raw.pendingActivities ?? []).every((each) => Number(each.state) === 3);
-    });
+    await activityToldToCancel(run.workflowId);
   });
   await holder.close();
   expect(await cancelled(run as unknown as WorkflowHandle)).toBe(true);
   expect(await contentOf(url, 'copied')).toEqual(before);
   expect(await leftovers(url)).toEqual(NOTHING_LEFT);
+});
+
+describe('cancelled, and the worker dies: the run ends cancelled, and nothing is left', () => {
+  const given = async () => {
+    const target = await freshDatabase('dies');
+    await createLedger(target);
+    await seedFlights(target, 'flights', 2_000);
+    const own = await project('dies', target);
+    await own.write('flights.ts', PIPELINE);
+    return { target, own };
+  };
+  const expectNothingLeft = async (target: string, run: WorkflowHandle) => {
+    expect(await cancelled(run)).toBe(true);
+    expect((await run.describe()).status.name).toBe('CANCELLED');
+    expect(await runsOf(target, run.workflowId)).toEqual([expect.objectContaining({ status: 'cancelled' })]);
+    expect(await leftovers(target)).toEqual(NOTHING_LEFT);
+    expect(await query(target, `select to_regclass('copied') as there`)).toEqual([{ there: null }]);
+    expect(await progressOf(run)).toMatchObject({ status: 'cancelled' });
+  };
+
+  test.concurrent.each([
+    ['transformed', 'insert'],
+    ['checked', 'update'],
+  ])('while its rows are %s', async (_what, events) => {
+    // Given a run in the middle of a step
+    const { target, own } = await given();
+    const steps = await gateAt(target, 'sluice.transforms', { events });
+    await steps.close();
+    const worker = await startWorker(own);
+    const run = await startRun(client, own, 'flights');
+    await steps.waiting();
+
+    // When it is told to cancel, and its worker dies of something else
+    await run.cancel();
+    await activityToldToCancel(`${run.workflowId}/transform`);
+    worker.kill('SIGKILL');
+    await startWorker(own);
+    await steps.open();
+
+    // Then
+    await expectNothingLeft(target, run);
+  });
+
+  test.concurrent('when its plan has just been written', async () => {
+    // Given a worker that has died with what it would have said
+    const { target, own } = await given();
+    const worker = await startWorker(own, { faults: 'plan:after-commit=kill' });
+    const run = await startRun(client, own, 'flights');
+    await worker.ended;
+    expect(await runsOf(target, run.workflowId)).toEqual([expect.objectContaining({ status: 'running' })]);
+
+    // When the run is cancelled before another worker comes
+    await run.cancel();
+    await startWorker(own);
+
+    // Then
+    await expectNothingLeft(target, run);
+  });
 });
 
 test('terminated: what it left is collected, even from under its worker, and what runs is left alone', async () => {
