@@ -38,7 +38,7 @@ export async function collectEndedRuns(
     if (run.status === 'running') {
       const { whole } = await sumCommits(database, run.run_key);
       await endRun(database, run.run_key, whole ? 'succeeded' : 'cancelled', 'Collected: its workflow had ended without a word.', null);
-    } else await forgetStaging(database, run.run_key);
+    } else if (!(await forgetStaging(database, run.run_key))) continue;
     collected += 1;
     dropped += count;
   }

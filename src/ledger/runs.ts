@@ -159,16 +159,23 @@ const FORGET_CHUNKS = `
     or exists (select from sluice.commits k where k.run_key = $1 and k.unit = 'load:' || c.partition))`;
 
 /**
- * Drops a run's staging and the records that vouch for it. Attempts that still write are ended first: the fences go with the rest, so
- * that one which wakes up later finds none.
+ * Drops the staging of a run that has ended and the records that vouch for it. Attempts that still write are ended first: the fences go with the
+ * rest, so that one which wakes up later finds none.
+ *
+ * @returns false where the run goes on: somebody has retried it
  */
-export async function forgetStaging(database: Database, runKey: string): Promise<void> {
-  await database.transaction(
+export async function forgetStaging(database: Database, runKey: string): Promise<boolean> {
+  return await database.transaction(
     async (client) => {
+      const ended = await endingBlockers(database, client, () =>
+        client.query(`select from sluice.runs where run_key = $1 and status <> 'running' for no key update`, [runKey]),
+      );
+      if (ended.rowCount === 0) return false;
       await endingBlockers(database, client, () => client.query('delete from sluice.fences where run_key = $1', [runKey]));
       await client.query(FORGET_CHUNKS, [runKey]);
       await client.query('delete from sluice.transforms where run_key = $1', [runKey]);
       await endingBlockers(database, client, () => dropStaging(client, runKey));
+      return true;
     },
     { lockTimeoutMs: 0 },
   );

@@ -7,7 +7,7 @@ import { contentOf } from '../helpers/checksum.ts';
 import { cleanups } from '../helpers/cleanup.ts';
 import { type Gate, gateAt } from '../helpers/gate.ts';
 import { createLedger, leftovers, runsOf, stagingTables } from '../helpers/ledger.ts';
-import { progressOf, resultOf, startRun } from '../helpers/runs.ts';
+import { failureOf, progressOf, resultOf, startRun } from '../helpers/runs.ts';
 import { seedFlights } from '../helpers/seed.ts';
 import { freshDatabase, query, temporalClient } from '../helpers/servers.ts';
 import { until } from '../helpers/wait.ts';
@@ -229,5 +229,31 @@ test('a commit in flight is not interrupted: the run ends committed', async () =
   expect(await resultOf(run)).toMatchObject({ status: 'succeeded', rowsLoaded: ROWS });
   expect(await contentOf(url, 'copied')).toEqual(await contentOf(url, 'flights'));
   expect(await runsOf(url, run.workflowId)).toEqual([expect.objectContaining({ status: 'succeeded' })]);
+  expect(await leftovers(url)).toEqual(NOTHING_LEFT);
+});
+
+test('retried while ended runs are collected: it goes on', async () => {
+  // Given a run that failed, whose rows the target takes by now
+  await query(url, 'update flights set delay = delay + 1; alter table copied add constraint none check (false) not valid');
+  const failed = await startRun(client, flow, 'flights');
+  await failureOf(failed);
+  await query(url, 'alter table copied drop constraint none');
+  const [ledger] = await runsOf(url, failed.workflowId);
+  expect(ledger).toMatchObject({ status: 'failed' });
+  expect(await stagingTables(url)).toHaveLength(1);
+
+  // When it is retried after it was looked up, and before it is collected
+  await chunks.close();
+  const args = [{ pipeline: 'flights', retry: { runKey: ledger?.run_key } }];
+  const collected = await collectEndedRuns(database, async () => {
+    await client.workflow.start('pipeline', { workflowId: failed.workflowId, taskQueue: flow.taskQueue, args });
+    await chunks.waiting();
+    return true;
+  });
+  expect(collected).toEqual({ runs: 0, tables: 0 });
+
+  // Then it has kept what it had in hand
+  await chunks.open();
+  expect(await resultOf(client.workflow.getHandle(failed.workflowId))).toMatchObject({ runKey: ledger?.run_key, rowsLoaded: ROWS });
   expect(await leftovers(url)).toEqual(NOTHING_LEFT);
 });
