@@ -1,6 +1,7 @@
 /** The state of runs: how they end, what they counted, and what ended runs leave behind. */
 import type { Connection, Database } from '../connectors/postgres/database.ts';
 import type { Counts } from '../contracts/run.ts';
+import { TransientError } from '../errors.ts';
 import { endingBlockers } from './fence.ts';
 import { createStagingOf, forgetCopied, landInStaging } from './landing.ts';
 import type { StoredRun } from './run-plan.ts';
@@ -73,6 +74,8 @@ export async function sumCommits(
  * Writes how a run ended, with its totals. What ended well or was cancelled leaves no staging; a run that failed keeps it for
  * `sluice retry`, until `sluice clean`. May be called any number of times: the first outcome stands, except that a failed run can be
  * resumed and end again.
+ *
+ * @throws TransientError `CommitsMissing` where a run should end well that is not all in this ledger
  */
 export async function endRun(
   database: Database,
@@ -89,10 +92,28 @@ export async function endRun(
           [runKey, outcome, reason, JSON.stringify(totals)],
         ),
       );
+      if (outcome === 'succeeded') await requireCommitted(database, client, runKey);
     },
     { lockTimeoutMs: 0 },
   );
   if (outcome !== 'failed') await forgetStaging(database, runKey);
+}
+
+/** Whoever has counted the commits may have asked a server that a failover has put away since: the one that is told of the success is asked again. */
+async function requireCommitted(database: Database, client: Connection, runKey: string): Promise<void> {
+  const proved = await client.query(
+    `select from sluice.runs r where run_key = $1 and (
+       status <> 'succeeded'
+       or case plan ->> 'commit'
+            when 'run' then exists (select from sluice.commits k where k.run_key = r.run_key and unit = 'load')
+            else (select count(*) from sluice.commits k where k.run_key = r.run_key) >= (plan ->> 'partitions')::int
+          end)`,
+    [runKey],
+  );
+  if (proved.rowCount !== 0) return;
+  throw new TransientError('CommitsMissing', `The ledger of ${database.label} does not have all commits of run ${runKey} any more.`, {
+    blameless: true,
+  });
 }
 
 /** Totals as they were when the run ended; null where it has not. */

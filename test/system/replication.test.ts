@@ -1,5 +1,7 @@
 /** What is said to be done is on the standby too; what a failover has lost is repeated, and a source that has lost what was read is refused. */
 import type { Client } from '@temporalio/client';
+import { Database } from '../../src/connectors/postgres/database.ts';
+import { endRun } from '../../src/ledger/runs.ts';
 import { contentOf } from '../helpers/checksum.ts';
 import { runsOf } from '../helpers/ledger.ts';
 import { failureOf, pendingFailures, progressOf, resultOf, startRun } from '../helpers/runs.ts';
@@ -188,6 +190,28 @@ describe('an asynchronous failover that loses the tail', () => {
     expect(await runsOf(pair.standby.url, run.workflowId)).toEqual([{ run_key: planned?.run_key, status: 'succeeded' }]);
     worker.kill('SIGTERM');
   });
+});
+
+test('a ledger that lacks the commit of a run is not told that it succeeded', async () => {
+  // Given a run that has not committed, as a server has it that was promoted without the commit
+  const target = await freshDatabase('lacking');
+  const flow = await flowTo(target);
+  const fault = 'load:before-commit=stop';
+  const worker = await startWorker(flow, { faults: fault });
+  const run = await startRun(client, flow, 'copy_ignore', { url: departures });
+  await stoppedBy(flow, fault, [worker]);
+  const [planned] = await runsOf(target, run.workflowId);
+
+  // When somebody who has seen the commit elsewhere ends it
+  const database = new Database('target', target, { max: 2 });
+  await expect(endRun(database, planned?.run_key ?? '', 'succeeded', null, null)).rejects.toMatchObject({ code: 'CommitsMissing' });
+  await database.close();
+
+  // Then it has not ended, and goes on
+  expect(await runsOf(target, run.workflowId)).toEqual([{ run_key: planned?.run_key, status: 'running' }]);
+  worker.kill('SIGCONT');
+  expect(await resultOf(run)).toMatchObject({ rowsRead: ROWS, rowsLoaded: ROWS });
+  worker.kill('SIGTERM');
 });
 
 describe('a source with a standby', () => {
