@@ -200,17 +200,19 @@ function* byMarks(files: readonly PlannedFile[], scanned: Scanned, partitioning:
   if (scanned.unreadable.rows > 0) yield partition('unreadable', { kind: 'none' }, scanned.unreadable, true);
 }
 
+/** Years that a text can name here. A zone may take an instant of the first or the last one into the year before or after them. */
+const YEAR_1 = Date.parse('0001-01-01T00:00:00Z');
 const YEAR_10000 = Date.UTC(10_000, 0, 1);
 
 type ByDate = Extract<Partitioning, { by: 'date' }>;
 
-/** Names the day, month or year (UTC) of an instant: `2001-03-05`, `2001-03`, `2001`. */
+/** Names the day, month or year (UTC) of an instant: `2001-03-05`, `2001-03`, `2001`; of one before or after all years, the first or the last. */
 function dateBuckets(partitioning: ByDate): (mark: number | string) => string | null {
   const { from, to } = limits(partitioning);
   const length = { day: 10, month: 7, year: 4 }[partitioning.unit];
   return (mark) => {
     if (typeof mark !== 'number' || mark < from || mark >= to) return null;
-    return new Date(mark).toISOString().slice(0, length);
+    return new Date(Math.min(Math.max(mark, YEAR_1), YEAR_10000 - 1)).toISOString().slice(0, length);
   };
 }
 
@@ -220,6 +222,10 @@ function limits(partitioning: ByDate): { from: number; to: number } {
     const found = instant(text);
     if (Number.isNaN(found))
       throw new DefinitionError(`partitionBy.${place}: "${text}" is not a date that exists; write it like 2001-03-05.`);
+    if (found < YEAR_1 || found >= YEAR_10000)
+      throw new DefinitionError(
+        `partitionBy.${place}: "${text}" is not in the years 1 to 9999 of UTC; name a later or an earlier instant, or none.`,
+      );
     return found;
   };
   return {
@@ -255,13 +261,17 @@ function unitBounds(name: string): { from: string; to: string } {
   return { from: start.toISOString(), to: end.toISOString() };
 }
 
-/** The unit within the run's own bounds, in PostgreSQL's input format; right for date and for both kinds of timestamp. */
-function clip(partitioning: ByDate, unit: { from: string; to: string }): { from: string; to: string | null } {
+/**
+ * The unit within the run's own bounds, in PostgreSQL's input format; right for date and for both kinds of timestamp. Where the run has no
+ * bounds, the first unit of all years and the last one are open, since they have what lies before or after all years.
+ */
+function clip(partitioning: ByDate, unit: { from: string; to: string }): { from: string | null; to: string | null } {
   const { from, to } = limits(partitioning);
+  const begin = Date.parse(unit.from);
+  const end = Math.min(Date.parse(unit.to), to);
   return {
-    from: sqlText(Math.max(Date.parse(unit.from), from)),
-    // The last year that text can have here is 9999; its end is open.
-    to: Date.parse(unit.to) >= YEAR_10000 ? null : sqlText(Math.min(Date.parse(unit.to), to)),
+    from: begin === YEAR_1 && from < YEAR_1 ? null : sqlText(Math.max(begin, from)),
+    to: end === YEAR_10000 ? null : sqlText(end),
   };
 }
 

@@ -83,6 +83,43 @@ test('a bounded plan by date has every month between its bounds', async () => {
   });
 });
 
+test.each(['day', 'month', 'year'] as const)(
+  'a zone that takes an instant beyond all years (%s): it is read with the last or the first of them',
+  async (unit) => {
+    const text =
+      'at,n\n9999-12-31T23:59:59-05:00,1\n9999-12-31T23:59:59Z,2\n0001-01-01T00:30:00+01:00,3\n0001-01-01T00:30:00Z,4\n2001-02-03,5\n';
+    await withFiles({ 'a.csv': text }, async (folder) => {
+      const source = open(join(folder, 'a.csv'));
+      const partitions = await plan(source, { by: 'date', unit, column: 'at' });
+      const length = { day: 10, month: 7, year: 4 }[unit];
+      expect(partitions.map(({ name, rowsExpected }) => [name, rowsExpected])).toEqual([
+        ['0001-01-01'.slice(0, length), 2],
+        ['2001-02-03'.slice(0, length), 1],
+        ['9999-12-31'.slice(0, length), 2],
+      ]);
+      expect(partitions[0]?.filter).toMatchObject({ from: null });
+      expect(partitions[2]?.filter).toMatchObject({ to: null });
+      const read = await Promise.all(partitions.map((partition) => readAll(source, partition)));
+      expect(read.map((records) => records.map((record) => record.values?.n))).toEqual([['3', '4'], ['5'], ['1', '2']]);
+    });
+  },
+);
+
+test('bounds in the first and in the last of all years hold', async () => {
+  await withFiles({ 'a.csv': 'at,n\n0001-01-01,1\n0001-03-01,2\n9999-05-01,3\n9999-12-31,4\n' }, async (folder) => {
+    const source = open(join(folder, 'a.csv'));
+    const first = await plan(source, { by: 'date', unit: 'year', column: 'at', from: '0001-01-01', to: '0001-02-01' });
+    const last = await plan(source, { by: 'date', unit: 'year', column: 'at', from: '9999-01-01', to: '9999-06-01' });
+    expect([...first, ...last].map(({ filter }) => filter)).toMatchObject([
+      { from: '0001-01-01 00:00:00+00', to: '0001-02-01 00:00:00+00' },
+      { from: '9999-01-01 00:00:00+00', to: '9999-06-01 00:00:00+00' },
+    ]);
+    if (last[0]) expect(await readAll(source, last[0])).toMatchObject([{ values: { n: '3' } }]);
+    const beyond = { by: 'date', unit: 'year', column: 'at', to: '9999-12-31 23:59:59-05' } as const;
+    await expect(plan(source, beyond)).rejects.toThrow('partitionBy.to: "9999-12-31 23:59:59-05" is not in the years 1 to 9999 of UTC');
+  });
+});
+
 test('partitions by value, limited to some', async () => {
   await withFiles({ 'a.csv': 'region,n\nsouth,1\nnorth,2\n,3\nsouth,4\n"",5\nbroken"\n' }, async (folder) => {
     const source = open(join(folder, 'a.csv'));
