@@ -114,7 +114,8 @@ const LONGEST_WAIT_MS = 60_000;
 /**
  * Rows before the start of the oldest transaction still open, which is the earliest `now()` that can still be committed.
  *
- * For a timestamp without time zone the horizon is taken in the time zone that the role's sessions have by default.
+ * For a timestamp without time zone the horizon is taken in the time zone that the role's sessions have by default, as the smallest
+ * that its clocks can still show ({@link earliestLocalTime}).
  */
 async function timeHorizon(database: Database, { config, cursor, lag, signal }: WindowRequest, relation: Relation): Promise<string> {
   const where = database.label;
@@ -167,11 +168,20 @@ async function timeHorizon(database: Database, { config, cursor, lag, signal }: 
 
 function horizonCondition(relation: Relation, cursor: string, horizon: string, zone: string, where: string): string {
   const { name } = baseType(columnOf(relation, cursor, where).type);
-  const instant = `${quoteText(horizon)}::timestamptz`;
   const column = quoteName(cursor);
-  if (name === 'timestamptz') return `${column} < ${instant}`;
-  const local = `(${instant} at time zone ${quoteText(zone)})`;
+  if (name === 'timestamptz') return `${column} < ${quoteText(horizon)}::timestamptz`;
+  const local = earliestLocalTime(horizon, zone);
   return `${column} < ${name === 'date' ? `${local}::date` : local}`;
+}
+
+/**
+ * SQL for the smallest time that clocks of a zone show at an instant or after it. In the hours before they are put back it is what they
+ * will show then. They are put back by two hours at most, at a quarter of an hour.
+ */
+export function earliestLocalTime(instant: string, zone: string): string {
+  const start = `${quoteText(instant)}::timestamptz`;
+  const quarter = `date_trunc('hour', ${start}, 'UTC') + quarters * interval '15 minutes'`;
+  return `(select min(greatest(${start}, ${quarter}) at time zone ${quoteText(zone)}) from generate_series(0, 12) as quarters)`;
 }
 
 /**

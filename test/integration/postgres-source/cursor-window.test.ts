@@ -1,5 +1,6 @@
 /** An incremental window ends below what an open transaction can still commit, and its boundary is (cursor, key). */
 import { setTimeout as delay } from 'node:timers/promises';
+import { earliestLocalTime } from '../../../src/connectors/postgres/cursor-window.ts';
 import type { CursorWindow, Source } from '../../../src/connectors/source.ts';
 import { columnsOf, never, readRecords, type SourceServer, startSourceServer } from './source-server.ts';
 
@@ -76,6 +77,41 @@ it('takes a timestamp without time zone in the zone of the sessions', async () =
   await server.sql('insert into changes (local) values (null)');
   await expect(window(source, null, 'local')).rejects.toMatchObject({ code: 'NullInCursor' });
 });
+
+it.each([
+  ['Europe/Berlin', '2026-10-24 23:30:00+00', '2026-10-25 01:30:00'],
+  ['Europe/Berlin', '2026-10-25 00:50:00+00', '2026-10-25 02:00:00'],
+  ['Europe/Berlin', '2026-10-25 01:10:00+00', '2026-10-25 02:10:00'],
+  ['Europe/Berlin', '2026-03-29 00:50:00+00', '2026-03-29 01:50:00'],
+  ['Australia/Lord_Howe', '2026-04-04 14:59:00+00', '2026-04-05 01:30:00'],
+  ['America/Havana', '2026-11-01 04:59:59.5+00', '2026-11-01 00:00:00'],
+  ['Asia/Kathmandu', '2026-10-25 00:50:00.123456+00', '2026-10-25 06:35:00.123456'],
+])('in %s, the earliest time that clocks show from %s on is %s', async (zone, instant, expected) => {
+  expect(await server.sql(`select ${earliestLocalTime(instant, zone)}::text as time`)).toEqual([{ time: expected }]);
+});
+
+it('stops before the hour that comes twice when the clocks are put back', async () => {
+  // Given a role whose clocks are put back by an hour within the next 20 minutes
+  await server.sql(`drop role if exists autumn; create role autumn login password 'pw'; grant pg_read_all_stats to autumn`);
+  await server.sql('grant select on changes to autumn');
+  const change = new Date(Math.ceil((Date.now() + 5 * 60_000) / 900_000) * 900_000);
+  await server.sql(`alter role autumn set timezone = '${zonePutBackAt(change)}'`);
+  const source = server.source({ table: 'changes', url: server.urlOf('autumn', 'pw') });
+  const atChange = `timestamp '${change.toISOString().slice(0, 19)}'`;
+  await server.sql(
+    `insert into changes (local) values (${atChange} - interval '1 s'), (${atChange}), (now() at time zone 'UTC' + interval '59 minutes')`,
+  );
+
+  // Then what is written in the hour to come does not lie below the watermark
+  expect((await window(source, null, 'local')).high?.[1]).toBe('1');
+});
+
+/** A time zone an hour east of UTC, in which summer ends at an instant. */
+function zonePutBackAt(instant: Date): string {
+  const day = (at: Date) => Math.floor((at.getTime() - Date.UTC(at.getUTCFullYear(), 0, 1)) / 86_400_000);
+  const start = day(new Date(instant.getTime() - 100 * 86_400_000));
+  return `WIN0SUM-1,${start},${day(instant)}/${instant.getUTCHours() + 1}:${instant.getUTCMinutes()}`;
+}
 
 it.each([
   ['timestamptz', 'infinity'],
