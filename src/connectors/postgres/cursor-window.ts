@@ -31,7 +31,8 @@ const TIMES = new Set(['timestamptz', 'timestamp', 'date']);
 const INTEGERS = new Set(['int2', 'int4', 'int8', 'numeric']);
 
 /**
- * @throws DefinitionError where the column cannot be a cursor, or the lag does not fit it; PermanentError `MissingGrant`, `StandbyNeedsLag`;
+ * @throws DefinitionError where the column cannot be a cursor, or the lag does not fit it; PermanentError `MissingGrant`, `StandbyNeedsLag`,
+ * `CachedSequence`, `DescendingCursor`, `NullInCursor`, `EndlessCursor`;
  * TransientError `OpenTransactions` where those that stand in the way do not end
  */
 export async function nextWindow(database: Database, request: WindowRequest): Promise<CursorWindow> {
@@ -186,19 +187,21 @@ export function earliestLocalTime(instant: string, zone: string): string {
 
 /**
  * Rows up to the largest value that is visible, once every transaction that was writing when it was seen has ended: whoever drew a smaller
- * value from a sequence, or inserted one, holds a lock on the sequence or the table until its end. This is how CREATE INDEX
- * CONCURRENTLY waits; snapshots alone do not do, since drawing a value needs no transaction id.
+ * value from a sequence, or inserted one, holds a lock on the sequence or the table until its end, unless the sequence is one that
+ * {@link requireGrowing} refuses. This is how CREATE INDEX CONCURRENTLY waits; snapshots alone do not do, since drawing a value needs no
+ * transaction id.
  */
 async function integerHorizon(database: Database, request: WindowRequest, relation: Relation): Promise<string> {
   const { cursor, lag, signal, watch } = request;
   const where = database.label;
   const column = quoteName(cursor);
-  const [largest] = await reading(database, { signal, lock: relation.lock, watch }, (transaction) =>
-    transaction.query<{ value: string | null; standby: boolean }>(
+  const [largest] = await reading(database, { signal, lock: relation.lock, watch }, async (transaction) => {
+    await requireGrowing(transaction, relation, request, where);
+    return await transaction.query<{ value: string | null; standby: boolean }>(
       `select max(${column})::text as value, pg_is_in_recovery() as standby from ${relation.from}
        where ${request.low ? `${column} >= ${literal(relation, cursor, request.low[0] ?? '', where)}` : `${column} is not null`}`,
-    ),
-  );
+    );
+  });
   if (!largest || largest.value === null) return 'false';
   // They sort above all numbers.
   if (!/\d/.test(largest.value)) throw endlessCursor(relation, cursor, largest.value, `${cursor} < '${largest.value}'`, where);
@@ -231,6 +234,63 @@ async function integerHorizon(database: Database, request: WindowRequest, relati
     }
   }
   return `${column} <= ${literal(relation, cursor, largest.value, where)}`;
+}
+
+/** A sequence that a column is filled from. */
+interface SequenceBehind {
+  /** Quoted, with its schema where it needs one. */
+  readonly name: string;
+  readonly cache: string;
+  readonly descends: boolean;
+}
+
+/**
+ * The numbers of a sequence are drawn in the order in which transactions hold their locks only where it counts upwards and no session takes
+ * numbers in advance: those that a session keeps are inserted whenever it likes, under no lock that tells of them.
+ *
+ * @throws PermanentError `DescendingCursor`, or `CachedSequence` where no lag is stated
+ */
+async function requireGrowing(
+  transaction: ReadTransaction,
+  relation: Relation,
+  { cursor, lag }: Pick<WindowRequest, 'cursor' | 'lag'>,
+  where: string,
+): Promise<void> {
+  const sequences = await sequencesBehind(transaction, relation, cursor);
+  const descending = sequences.find((sequence) => sequence.descends);
+  if (descending) {
+    throw new PermanentError(
+      'DescendingCursor',
+      `${where}: cursor "${cursor}" of ${relation.label} is filled from sequence ${descending.name}, which counts down: rows that are added later have smaller numbers, ` +
+        'and no incremental run would ever read them. Name a timestamp, date or integer column that grows.',
+    );
+  }
+  const cached = sequences.find((sequence) => sequence.cache !== '1');
+  if (!cached || lag !== null) return;
+  throw new PermanentError(
+    'CachedSequence',
+    `${where}: cursor "${cursor}" of ${relation.label} is filled from sequence ${cached.name}, of which each session takes ${cached.cache} numbers in advance: it may ` +
+      'insert them long after other sessions have inserted larger ones, and no incremental run would ever read them. ' +
+      `Run: ALTER SEQUENCE ${cached.name} CACHE 1; and let the sessions that write connect anew. Or name a timestamp as the cursor; or state in the pipeline a \`lag\`: ` +
+      'by how much a number may be smaller than the largest when its row is committed.',
+  );
+}
+
+/** Of a table's column, the sequences that it owns (serial, identity) and that its default draws from; a query's column has those of its table's. */
+async function sequencesBehind(transaction: ReadTransaction, relation: Relation, name: string): Promise<SequenceBehind[]> {
+  const [field] = await transaction.fields(`select ${quoteName(name)} from ${relation.from}`);
+  return await transaction.query<SequenceBehind>(
+    `select s.seqrelid::regclass::text as name, s.seqcache::text as cache, s.seqincrement < 0 as descends
+     from pg_sequence s
+     where s.seqrelid in (
+       select d.objid from pg_depend d
+       where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = $1 and d.refobjsubid = $2
+       union all
+       select d.refobjid from pg_attrdef a join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = a.oid
+       where a.adrelid = $1 and a.adnum = $2 and d.refclassid = 'pg_class'::regclass)
+     order by name`,
+    [field?.tableID ?? 0, field?.columnID ?? 0],
+  );
 }
 
 function standbyNeedsLag(where: string, cursor: string): PermanentError {
