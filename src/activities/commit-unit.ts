@@ -10,7 +10,7 @@ import { sqlState, UNIQUE_VIOLATION } from '../connectors/postgres/errors.ts';
 import { keyTaken } from '../connectors/postgres/key-taken.ts';
 import { loadRows, lockTarget } from '../connectors/postgres/load.ts';
 import { swapIn } from '../connectors/postgres/swap.ts';
-import type { PartitionFilter, Source } from '../connectors/source.ts';
+import type { Source } from '../connectors/source.ts';
 import type { CommitResult, UnitInput } from '../contracts/stages.ts';
 import { PermanentError, TransientError } from '../errors.ts';
 import { readEnds } from '../ledger/chunks.ts';
@@ -18,7 +18,7 @@ import { claimCommit, moveWatermark, recordCommit } from '../ledger/commits.ts';
 import { countRows, markRefused, readTransform } from '../ledger/completeness.ts';
 import { holdFence, unitName } from '../ledger/fence.ts';
 import { lookForTwins } from '../ledger/landing.ts';
-import { mayHoldTwins } from '../ledger/run-plan.ts';
+import { mayHoldTwins, readFilters } from '../ledger/run-plan.ts';
 import { columnList, differingTable, ofUnit } from '../ledger/staging.ts';
 import { attempt } from './attempt.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -61,7 +61,7 @@ export function createCommitUnit(dependencies: Dependencies) {
               ...rowsToLoad,
               differing: differingTable(run.key),
               rows,
-              replaces: pipeline.target.scope === 'partition' ? await plannedFilters(client, run.key, id) : [],
+              replaces: pipeline.target.scope === 'partition' ? await readFilters(client, run.key, id) : [],
             },
             place,
           );
@@ -130,12 +130,4 @@ class Undo extends Error {
     super(result.status);
     this.result = result;
   }
-}
-
-async function plannedFilters(client: Connection, runKey: string, partition: number | null): Promise<PartitionFilter[]> {
-  const { rows } = await client.query<{ filter: PartitionFilter }>(
-    `select plan -> 'filter' as filter from sluice.partitions where run_key = $1 and ($2::int is null or partition = $2) order by partition`,
-    [runKey, partition],
-  );
-  return rows.map((row) => row.filter);
 }

@@ -5,6 +5,7 @@
 import { Context } from '@temporalio/activity';
 import type { ComparableRows, OpenRows } from '../connectors/comparable-rows.ts';
 import { openTargetRows, primaryKey } from '../connectors/postgres/open-rows.ts';
+import { storablePartitions } from '../connectors/postgres/partition-values.ts';
 import type { CursorWindow, PartitionFilter } from '../connectors/source.ts';
 import type { CompareInput, Comparison } from '../contracts/verification.ts';
 import { readStagedDigest } from '../ledger/commits.ts';
@@ -40,7 +41,8 @@ async function compareUnit(
 ): Promise<Comparison | null> {
   const { pipeline, database, plan } = planned;
   const id = partition?.id ?? null;
-  const filters = await readLoadedFilters(database, run.key, id);
+  const loaded = await readLoadedFilters(database, run.key, id);
+  const filters = await database.transaction((client) => storablePartitions(client, loaded, plan.loaded), { readOnly: true });
   const key = await keyOf(planned, signal);
   const target = await openTargetRows(database, {
     table: pipeline.target.table,

@@ -5,6 +5,7 @@
 import { Context } from '@temporalio/activity';
 import type { Connection, Database } from '../connectors/postgres/database.ts';
 import { createDirectTarget } from '../connectors/postgres/direct-target.ts';
+import { requireDistinctPartitions } from '../connectors/postgres/partition-values.ts';
 import { createBeside } from '../connectors/postgres/swap.ts';
 import type { PlannedPartition, Source } from '../connectors/source.ts';
 import type { PlanSummary, RunRef } from '../contracts/run.ts';
@@ -14,7 +15,16 @@ import { endingBlockers } from '../ledger/fence.ts';
 import { ledgerIdentity } from '../ledger/identity.ts';
 import { createStagingOf } from '../ledger/landing.ts';
 import { migrateLedger } from '../ledger/migrations.ts';
-import { insertPartitions, insertRun, type RunPlan, readNewestPlan, readRun, type StoredRun, updatePlan } from '../ledger/run-plan.ts';
+import {
+  insertPartitions,
+  insertRun,
+  type RunPlan,
+  readFilters,
+  readNewestPlan,
+  readRun,
+  type StoredRun,
+  updatePlan,
+} from '../ledger/run-plan.ts';
 import { resumeRun } from '../ledger/runs.ts';
 import { besideTable } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
@@ -118,6 +128,10 @@ async function makePlan(
       const empty = window !== null && window.high === null;
       const partitions = empty ? nothing() : source.plan({ partitioning: pipeline.partitionBy, columns: read, window, signal });
       plan = { ...plan, ...(await storePartitions(client, run.key, partitions)) };
+      if (pipeline.commit === 'partition' && pipeline.target.scope === 'partition') {
+        const filters = await readFilters(client, run.key, null);
+        await requireDistinctPartitions(client, filters, plan.loaded, { config: pipeline.target, exists: target.exists });
+      }
       await updatePlan(client, run.key, plan);
       await faultPoint('plan:before-commit', client);
       return plan;

@@ -1,6 +1,6 @@
 /** The plan of a run as the ledger keeps it: everything that must not change on a retry. */
 import type { Connection, Database } from '../connectors/postgres/database.ts';
-import type { CursorWindow, PlannedPartition, Transfer } from '../connectors/source.ts';
+import type { CursorWindow, PartitionFilter, PlannedPartition, Transfer } from '../connectors/source.ts';
 import type { CommitUnit, Json, PartitionRef } from '../contracts/run.ts';
 import type { ListPartitionsInput } from '../contracts/stages.ts';
 import { PermanentError } from '../errors.ts';
@@ -102,6 +102,15 @@ export async function insertPartitions(
      select $1, $2 + ordinality - 1, plan ->> 'name', plan from unnest($3::jsonb[]) with ordinality as p (plan, ordinality)`,
     [runKey, first, partitions.map((partition) => JSON.stringify(partition))],
   );
+}
+
+/** What tells the rows of a partition of a run apart, or those of each of its partitions. */
+export async function readFilters(client: Connection, runKey: string, partition: number | null): Promise<PartitionFilter[]> {
+  const { rows } = await client.query<{ filter: PartitionFilter }>(
+    `select plan -> 'filter' as filter from sluice.partitions where run_key = $1 and ($2::int is null or partition = $2) order by partition`,
+    [runKey, partition],
+  );
+  return rows.map((row) => row.filter);
 }
 
 /** Completes the plan with what was only known once all partitions were seen. */

@@ -1,9 +1,11 @@
 /** Replacing by partition: what is inserted must be what the next run of the partition would delete. */
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { failureOf, resultOf, startRun } from '../helpers/runs.ts';
 import { freshDatabase, query, temporalClient } from '../helpers/servers.ts';
-import { project, startWorker } from '../helpers/workers.ts';
+import { CLI, project, startWorker } from '../helpers/workers.ts';
 
 const target = (column: string) => `target: postgres({ table: '${column}', mode: 'replace', scope: 'partition' })`;
 
@@ -59,3 +61,78 @@ test('a partition value that is longer than the column names no other partition'
   expect(await resultOf(await startRun(await temporalClient(), flow, 'places'))).toMatchObject({ rowsLoaded: 0, rowsQuarantined: 1 });
   expect(await query(url, 'select * from places')).toEqual([{ place: 'abc', n: 8 }]);
 });
+
+test('partitions whose values are equal in the target are not committed one by one', async () => {
+  // Given values that differ as text: integers, and texts of a column whose collation ignores case
+  const url = await freshDatabase('equal_values');
+  const flow = await project('equal-values', url);
+  await writeFile(join(flow.folder, 'places.csv'), 'place,n\n01,1\n1,2\n2,3\n');
+  await writeFile(join(flow.folder, 'names.csv'), 'name,n\nEU,1\neu,2\nUS,3\n');
+  const source = (name: string) => `source: csv({ files: '${flow.folder}/${name}.csv' })`;
+  await flow.write(
+    'pipelines.ts',
+    `import { column, csv, definePipeline, postgres } from 'sluice';
+     export default [
+       definePipeline({ name: 'by-partition', ${source('places')}, partitionBy: column('place'), commit: 'partition', ${target('places')} }),
+       definePipeline({ name: 'by-run', ${source('places')}, partitionBy: column('place'), commit: 'run', ${target('places')} }),
+       definePipeline({ name: 'collated', ${source('names')}, partitionBy: column('name'), commit: 'partition', ${target('names')} }),
+     ];`,
+  );
+  await query(url, `create table places (place int, n int); insert into places values (1, 7), (5, 8)`);
+  await query(url, `create collation caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`);
+  await query(url, 'create table names (name varchar(5) collate caseless, n int)');
+  await startWorker(flow);
+  const client = await temporalClient();
+
+  const failures = [
+    await failureOf(await startRun(client, flow, 'by-partition')),
+    await failureOf(await startRun(client, flow, 'collated')),
+  ];
+
+  // Then the plan is refused with the values, and what the message says to do loads all rows
+  expect(failures).toMatchObject([
+    {
+      type: 'EqualPartitions',
+      message: expect.stringContaining('partitions "01" and "1" of "place" are one value in a column of type integer'),
+    },
+    { type: 'EqualPartitions', message: expect.stringContaining('partitions "EU" and "eu" of "name"') },
+  ]);
+  expect(await query(url, 'select n from places order by n')).toEqual([{ n: 7 }, { n: 8 }]);
+  expect(await resultOf(await startRun(client, flow, 'by-run'))).toMatchObject({ rowsLoaded: 3 });
+  expect(await query(url, 'select place, n from places order by n')).toEqual([
+    { place: 1, n: 1 },
+    { place: 1, n: 2 },
+    { place: 2, n: 3 },
+    { place: 5, n: 8 },
+  ]);
+});
+
+test.each(['run', 'partition'])(
+  'a partition value that the column refuses is in quarantine and replaces nothing (commit: %s)',
+  async (commit) => {
+    const url = await freshDatabase(`invalid_value_${commit}`);
+    const flow = await project(`invalid-value-${commit}`, url);
+    await writeFile(join(flow.folder, 'places.csv'), 'place,n\n1,1\nabc,2\n2,3\n99999999999,4\n');
+    await flow.write(
+      'pipelines.ts',
+      `import { column, csv, definePipeline, postgres } from 'sluice';
+     export default definePipeline({ name: 'places', source: csv({ files: '${flow.folder}/places.csv' }), partitionBy: column('place'), commit: '${commit}',
+       tolerate: { quarantined: 2 }, ${target('places')} });`,
+    );
+    await query(url, 'create table places (place int, n int); insert into places values (1, 7), (5, 8)');
+    await startWorker(flow);
+
+    const run = await startRun(await temporalClient(), flow, 'places');
+    expect(await resultOf(run)).toMatchObject({ rowsLoaded: 2, rowsQuarantined: 2 });
+    expect(await query(url, 'select place, n from places order by n')).toEqual([
+      { place: 1, n: 1 },
+      { place: 2, n: 3 },
+      { place: 5, n: 8 },
+    ]);
+    const verified = await promisify(execFile)(process.execPath, [CLI, 'verify', run.workflowId, '--json'], {
+      cwd: flow.folder,
+      env: flow.env,
+    });
+    expect(JSON.parse(verified.stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({ equal: true, sourceRows: 2, targetRows: 2 });
+  },
+);

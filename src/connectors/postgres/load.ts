@@ -4,7 +4,8 @@ import type { PartitionFilter } from '../source.ts';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
 import { readDigest } from './digest.ts';
-import { bareType, equalMeansSame } from './types.ts';
+import { storablePartitions } from './partition-values.ts';
+import { equalMeansSame, withoutLength } from './types.ts';
 
 export interface LoadColumn {
   readonly name: string;
@@ -182,7 +183,7 @@ const TEXTUAL = /^(text|character varying(\(\d+\))?)$/;
 /** Replaces what is in scope, unless it is already the same rows. */
 async function replace(client: Connection, request: LoadRequest): Promise<LoadResult> {
   const { target, columns, from, rows } = request;
-  const scope = target.scope === 'table' ? 'true' : anyOf(request.replaces, columns);
+  const scope = target.scope === 'table' ? 'true' : anyOf(await storablePartitions(client, request.replaces, columns), columns);
   if (scope !== 'true') await requireWithin(client, request, scope);
   const there = `${quoteTable(target.table)} as r where ${scope}`;
   const counted = await client.query<{ rows: string }>(`select count(*) as rows from ${there}`);
@@ -265,13 +266,6 @@ export function anyOf(filters: readonly PartitionFilter[], columns: readonly Loa
   }
   if (filters.some((filter) => filter.kind === 'all')) return 'true';
   return conditions.length > 0 ? conditions.join(' or ') : 'false';
-}
-
-function withoutLength(sqlType: string): string {
-  const bare = bareType(sqlType);
-  // Of numeric, what is rounded is the value that is stored. `character` alone is character(1), and bpchar has no length.
-  if (bare === 'numeric') return sqlType;
-  return bare === 'character' ? 'bpchar' : bare;
 }
 
 function quoteValue(value: string): string {

@@ -174,6 +174,14 @@ export function bareType(sqlType: string): string {
   return (SPELLINGS[bare] ?? bare) + (brackets ? '[]' : '');
 }
 
+/** The type as one that takes a longer value as it is, instead of cutting it. */
+export function withoutLength(sqlType: string): string {
+  const bare = bareType(sqlType);
+  // Of numeric, what is rounded is the value that is stored. `character` alone is character(1), and bpchar has no length.
+  if (bare === 'numeric') return sqlType;
+  return bare === 'character' ? 'bpchar' : bare;
+}
+
 /** Two values of this type are equal only where they show the same; not so `1.0` and `1.00`, or texts of some collations. */
 export function equalMeansSame(sqlType: string): boolean {
   return /^(smallint|integer|bigint|boolean|date|uuid|oid|bytea|timestamp with(out)? time zone)$/.test(bareType(sqlType));
