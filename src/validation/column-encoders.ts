@@ -3,6 +3,7 @@ import { codePoints } from './check.ts';
 import { dayText, timestampText } from './date-text.ts';
 import { type Decimal, readDecimal, wholeDigitsAfterRounding } from './decimal-text.ts';
 import { ExactNumber, stringifyJsonExactly } from './exact-number.ts';
+import { hexText } from './hex-text.ts';
 import { dayExists, isPlainInstant, NO_SUCH_DATE, NOT_A_DATE } from './instants.ts';
 import { numberText } from './number-text.ts';
 import { shorten } from './reasons.ts';
@@ -106,7 +107,7 @@ function plainText(value: unknown): string | Refused {
       return NOT_STORABLE;
   }
   if (value instanceof Date) return dateText(value, 'timestamp');
-  if (value instanceof Uint8Array) return hex(value);
+  if (value instanceof Uint8Array) return hexText(value);
   if (value instanceof ExactNumber) return value.text;
   return json(value);
 }
@@ -298,14 +299,10 @@ function json(value: unknown): string | Refused {
 }
 
 function bytes(value: unknown): string | Refused {
-  if (value instanceof Uint8Array) return hex(value);
+  if (value instanceof Uint8Array) return hexText(value);
   if (typeof value !== 'string') return EXPECTED_BYTES;
   if (value.startsWith('\\x')) return /^\\x(?:\s*[\da-f]{2})*\s*$/i.test(value) ? value : EXPECTED_BYTES;
   return /^(?:[^\\]|\\\\|\\[0-3][0-7]{2})*$/s.test(value) ? value : EXPECTED_BYTES;
-}
-
-function hex(value: Uint8Array): string {
-  return `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`;
 }
 
 function enumEncoder(labels: readonly string[]): ValueEncoder {

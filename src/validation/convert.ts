@@ -1,6 +1,6 @@
 /** Values as received become the values that a row schema judges, strictly: nothing is guessed, nothing is rounded silently. */
 import { ExactNumber, parseJsonExactly } from './exact-number.ts';
-import { fractionOf, instantExists, isPlainDay, NO_SUCH_DATE, NOT_A_DATE, parseInstant, readInstant, toMilliseconds } from './instants.ts';
+import { instantExists, instantText, isPlainDay, NO_SUCH_DATE, NOT_A_DATE, parseInstant, readInstant, toMilliseconds } from './instants.ts';
 import type { ValueType } from './row-schema.ts';
 import { readShortInteger, readShortNumber } from './short-numbers.ts';
 
@@ -111,7 +111,7 @@ const typed: Readonly<Record<ValueType, Convert>> = {
   },
   isoDatetime: (value) => {
     if (!(value instanceof Date)) return text.isoDatetime(value);
-    return Number.isNaN(value.getTime()) ? NO_DATE : `${value.toISOString().slice(0, -4)}${fractionOf(value)}Z`;
+    return Number.isNaN(value.getTime()) ? NO_DATE : instantText(value);
   },
 };
 

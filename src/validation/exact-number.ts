@@ -1,3 +1,5 @@
+import { hexText } from './hex-text.ts';
+
 /**
  * A JSON number that a JavaScript number would change (too many digits, too large an exponent), kept as it was written.
  *
@@ -46,10 +48,17 @@ export function parseJsonExactly(text: string): unknown {
   });
 }
 
-/** A number's text to JSON: digits as they are, where `JSON.stringify` would refuse a bigint or change an exact number. */
+/**
+ * `JSON.stringify` that loses nothing: digits are as they are, where it would refuse a bigint or change an exact number. What JSON has no
+ * value for is text as PostgreSQL's `to_jsonb` writes it: bytes are `\x00ff`, numbers that are not finite `NaN` and `Infinity`.
+ */
 export function stringifyJsonExactly(value: unknown): string | undefined {
   let exact = false;
-  const text = JSON.stringify(value, (_key, each: unknown) => {
+  const text = JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, key, each: unknown) {
+    // Of a Buffer, `each` is what its toJSON made.
+    const given = this[key];
+    if (given instanceof Uint8Array) return hexText(given);
+    if (typeof each === 'number' && !Number.isFinite(each)) return String(each);
     if (typeof each === 'bigint') {
       exact = true;
       return MARK + each.toString();

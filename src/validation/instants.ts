@@ -166,6 +166,18 @@ class FinerDate extends Date {
   static fractionOf(date: Date): string | null {
     return #fraction in date && date.#milliseconds === date.getTime() ? date.#fraction : null;
   }
+
+  /** The digits are kept in a document, too. */
+  override toJSON(): string {
+    return FinerDate.fractionOf(this) === null ? super.toJSON() : instantText(this);
+  }
+}
+
+/** A day of the calendar: a Date at midnight in UTC, which a document has as `2001-02-03` unless the Date was changed since. */
+export class CalendarDay extends Date {
+  override toJSON(): string {
+    return this.getTime() % DAY_MS === 0 ? this.toISOString().slice(0, -14) : super.toJSON();
+  }
 }
 
 /**
@@ -194,4 +206,9 @@ function dated(milliseconds: number, fraction: string): Date {
 /** The digits of a Date's fraction of a second: three, or as many as the text had that it was parsed from. */
 export function fractionOf(date: Date): string {
   return FinerDate.fractionOf(date) ?? String(date.getUTCMilliseconds()).padStart(3, '0');
+}
+
+/** `2001-02-03T04:05:06.789Z`, with the digits of {@link fractionOf}. The Date must be valid. */
+export function instantText(date: Date): string {
+  return `${date.toISOString().slice(0, -4)}${fractionOf(date)}Z`;
 }

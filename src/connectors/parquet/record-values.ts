@@ -14,8 +14,8 @@ import {
   DuckDBUnionValue,
   type DuckDBValue,
 } from '@duckdb/node-api';
-import { ExactNumber, stringifyJsonExactly } from '../../validation/exact-number.ts';
-import { fractionOf, parseInstant } from '../../validation/instants.ts';
+import { ExactNumber, parseJsonExactly, stringifyJsonExactly } from '../../validation/exact-number.ts';
+import { CalendarDay, parseInstant } from '../../validation/instants.ts';
 import type { ColumnType } from '../../validation/row-schema.ts';
 import type { DuckType } from './types.ts';
 
@@ -26,11 +26,11 @@ export type Convert = (value: DuckDBValue) => unknown;
 
 /**
  * How a column's values are given: whole numbers of 64 bits and more as bigint, instants and days as Date (one that remembers its
- * microseconds), bytes as Buffer, lists as arrays, structs and maps as objects; infinite and distant dates, and decimals, as text.
+ * microseconds, or that it is a day), bytes as Buffer, lists as arrays, structs and maps as objects; infinite and distant dates, and decimals, as text.
  * Where the schema wants a number of a decimal, it gets one.
  */
 export function converter(type: DuckType, wanted: ColumnType['type'] | undefined): Convert {
-  if (type.sql === 'JSON') return (value) => (typeof value === 'string' ? JSON.parse(value) : value);
+  if (type.sql === 'JSON') return (value) => (typeof value === 'string' ? parseJsonExactly(value) : value);
   if (type.kind === 'decimal' && (wanted === 'number' || wanted === 'int' || wanted === 'bigint')) {
     return (value) => (value === null ? null : exactNumber(String(value)));
   }
@@ -75,28 +75,11 @@ function instant(micros: bigint, value: DuckDBValue & { readonly isFinite: boole
 }
 
 function day(value: DuckDBDateValue): Date | string {
-  const date = new Date(value.days * MS_PER_DAY);
+  const date = new CalendarDay(value.days * MS_PER_DAY);
   return Number.isNaN(date.getTime()) ? String(value) : date;
 }
 
 /** A row as JSON, for quarantine. Numbers keep all of their digits, days are written as days, instants in UTC. */
-export function recordJson(values: Readonly<Record<string, unknown>>, types: ReadonlyMap<string, DuckType>): Buffer {
-  const row = Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [
-      name,
-      value instanceof Date && types.get(name)?.kind === 'date' ? value.toISOString().slice(0, -14) : plain(value),
-    ]),
-  );
-  return Buffer.from(stringifyJsonExactly(row) ?? '{}');
-}
-
-function plain(value: unknown): unknown {
-  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
-  if (Buffer.isBuffer(value)) return `\\x${value.toString('hex')}`;
-  if (value instanceof Date) return `${value.toISOString().slice(0, -4)}${fractionOf(value)}Z`;
-  if (Array.isArray(value)) return value.map(plain);
-  if (typeof value === 'object' && value !== null && !(value instanceof ExactNumber)) {
-    return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, plain(each)]));
-  }
-  return value;
+export function recordJson(values: Readonly<Record<string, unknown>>): Buffer {
+  return Buffer.from(stringifyJsonExactly(values) ?? '{}');
 }

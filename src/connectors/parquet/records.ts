@@ -50,7 +50,7 @@ export async function* readSegments(
           record: {
             position: recordPosition(segment.fileIndex, Number(row)),
             values,
-            bytes: () => recordJson(values, segment.columns),
+            bytes: () => recordJson(values),
           },
           extra: extras[index] ?? null,
         };

@@ -1,3 +1,7 @@
+import { z } from 'zod';
+import { compileRowSchema } from '../../../src/validation/compile.ts';
+import { createRowEncoder } from '../../../src/validation/copy-text.ts';
+import { createRowParser } from '../../../src/validation/row-parser.ts';
 import { column, copyAll, parseCsv, planOf, readAll, requestFor, signal, sourceOf, withFolder } from './parquet-files.ts';
 
 /** Text in CSV, and value in records, of one expression. */
@@ -100,6 +104,40 @@ test('microseconds come through records too', async () => {
     const [record] = await readAll(source, all, ['v', 'd', 'n']);
     expect(record?.values?.v).toEqual(new Date(-1));
     expect(record?.bytes().toString()).toBe('{"v":"1969-12-31T23:59:59.999999Z","d":"2001-02-03","n":"1.50"}');
+  });
+});
+
+test('nested values go into a document as they are, judged by a schema or not', async () => {
+  await withFolder(async ({ write }) => {
+    const finer = `TIMESTAMP '2001-02-03 04:05:06.123456'`;
+    const one = `{'at': ${finer}, 'day': DATE '2001-02-03', 'bytes': '\\x00\\xFF'::BLOB, 'x': 'nan'::DOUBLE, 'big': 9007199254740993}`;
+    const source = sourceOf(await write('a.parquet', `SELECT ${one} AS one, [${one}] AS list, MAP {'k': ${finer}} AS map`));
+    const [all] = await planOf(source, { by: 'none' });
+    if (!all) throw new Error('no plan');
+    const names = ['one', 'list', 'map'];
+    const [record] = await readAll(source, all, names);
+    const text = '{"at":"2001-02-03T04:05:06.123456Z","day":"2001-02-03","bytes":"\\\\x00ff","x":"NaN","big":9007199254740993}';
+    const document = `{"one":${text},"list":[${text}],"map":{"k":"2001-02-03T04:05:06.123456Z"}}`;
+    expect(record?.bytes().toString()).toBe(document);
+
+    const encode = createRowEncoder(names.map((name) => ({ name, sqlType: 'jsonb', notNull: true })));
+    const written = encode(record?.values ?? {});
+    const unescaped = (line: string) => line.trimEnd().replaceAll('\\\\', '\\').split('\t');
+    expect(written.ok && unescaped(written.line)).toEqual([text, `[${text}]`, '{"k":"2001-02-03T04:05:06.123456Z"}']);
+    const fields = z.object({ at: z.date(), day: z.date(), bytes: z.instanceof(Uint8Array), x: z.nan(), big: z.bigint() });
+    const schema = compileRowSchema(z.object({ one: fields, list: z.array(fields), map: z.record(z.string(), z.date()) }));
+    const parsed = createRowParser(schema, 'typed')(record?.values ?? {});
+    expect(parsed.ok && encode(parsed.row)).toEqual(written);
+  });
+});
+
+test('a document keeps the digits that JavaScript would round', async () => {
+  await withFolder(async ({ write }) => {
+    const source = sourceOf(await write('a.parquet', `SELECT '{"n": 12345678901234567890, "x": 0.12345678901234567890}'::JSON AS v`));
+    const [all] = await planOf(source, { by: 'none' });
+    if (!all) throw new Error('no plan');
+    const [record] = await readAll(source, all, ['v']);
+    expect(record?.bytes().toString()).toBe('{"v":{"n":12345678901234567890,"x":0.12345678901234567890}}');
   });
 });
 

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { createRowEncoder, type EncodableColumn } from '../../../src/validation/copy-text.ts';
 import { ExactNumber } from '../../../src/validation/exact-number.ts';
-import { parseInstant } from '../../../src/validation/instants.ts';
+import { CalendarDay, parseInstant } from '../../../src/validation/instants.ts';
 
 function encode(sqlType: string, value: unknown, options: Partial<EncodableColumn> = {}): string {
   const encoded = createRowEncoder([{ name: 'c', sqlType, notNull: false, ...options }])({ c: value });
@@ -95,6 +95,17 @@ test.each<[string, unknown, string]>([
     'jsonb',
     { a: 1, b: 9007199254740993n, c: new ExactNumber('0.12345678901234567890') },
     '{"a":1,"b":9007199254740993,"c":0.12345678901234567890}',
+  ],
+  // As PostgreSQL's to_jsonb writes what JSON has no value for.
+  [
+    'jsonb',
+    {
+      at: parseInstant('2001-02-03 04:05:06.123456Z'),
+      day: new CalendarDay('2001-02-03'),
+      b: Buffer.from([0, 255]),
+      x: [Number.NaN, -1 / 0],
+    },
+    '{"at":"2001-02-03T04:05:06.123456Z","day":"2001-02-03","b":"\\\\\\\\x00ff","x":["NaN","-Infinity"]}',
   ],
   ['jsonb', 'text', '"text"'],
   ['jsonb', ['a\nb'], '["a\\\\nb"]'],

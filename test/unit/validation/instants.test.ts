@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { dayText, timestampText } from '../../../src/validation/date-text.ts';
 import {
+  CalendarDay,
   fractionOf,
   instantExists,
   isPlainDay,
@@ -71,6 +72,16 @@ it('what a text has beyond milliseconds is forgotten when the Date is changed', 
   date.setUTCMilliseconds(7);
   expect(fractionOf(date)).toBe('007');
   expect(date).toEqual(new Date('2001-02-03T04:05:06.007Z'));
+});
+
+it('a document has an instant with all of its digits, and a day as a day', () => {
+  const instant = parseInstant('2001-02-03 04:05:06.123456+00') as Date;
+  const day = new CalendarDay('2001-02-03');
+  expect(JSON.stringify([instant, day])).toBe('["2001-02-03T04:05:06.123456Z","2001-02-03"]');
+  instant.setUTCMilliseconds(7);
+  day.setUTCHours(1);
+  expect(JSON.stringify([instant, day])).toBe('["2001-02-03T04:05:06.007Z","2001-02-03T01:00:00.000Z"]');
+  expect(JSON.stringify(new CalendarDay(Number.NaN))).toBe('null');
 });
 
 it('a Date is written in UTC', () => {
