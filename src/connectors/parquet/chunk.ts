@@ -197,5 +197,5 @@ function widthOf(names: readonly string[], columns: Columns): Width {
 }
 
 function sameTypes(a: Columns, b: Columns, names: readonly string[]): boolean {
-  return names.every((name) => a.get(name)?.sql === b.get(name)?.sql);
+  return names.every((name) => a.typeOf(name)?.sql === b.typeOf(name)?.sql);
 }

@@ -16,6 +16,7 @@ export type ParquetOptions = Omit<z.input<typeof parquetConfig>, 'kind'>;
 
 /**
  * Parquet files as source. Files may differ in their columns: a column that a file lacks is missing from its rows.
+ * Columns whose names differ only in the case of A to Z are one, with the name that the first file gives it.
  *
  * @example
  * parquet({ files: 'data/flights-*.parquet' })

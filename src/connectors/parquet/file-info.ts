@@ -5,7 +5,27 @@ import { type QueryContext, queryRows } from './duckdb.ts';
 import { quoteIdentifier, quoteLiteral, readParquet } from './sql.ts';
 import { type DuckType, parseDuckType } from './types.ts';
 
-export type Columns = ReadonlyMap<string, DuckType>;
+/**
+ * Columns with their types. For DuckDB, and so here, names that differ only in the case of A to Z are one column: files may write it either
+ * way.
+ */
+export class Columns {
+  /** As the files write them. */
+  readonly names: readonly string[];
+  readonly #types: ReadonlyMap<string, DuckType>;
+
+  constructor(columns: readonly (readonly [name: string, type: DuckType])[]) {
+    this.names = columns.map(([name]) => name);
+    this.#types = new Map(columns.map(([name, type]) => [inLowerCase(name), type]));
+  }
+
+  /** The type of a column; undefined where there is none of this name. */
+  typeOf(name: string): DuckType | undefined {
+    return this.#types.get(inLowerCase(name));
+  }
+}
+
+const inLowerCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 /** Names by which DuckDB gives the place of a row; a column of such a name would hide it. */
 const RESERVED = ['file_row_number', 'file_index'];
@@ -31,8 +51,7 @@ export async function fileColumns(file: PlannedFile): Promise<Columns> {
 /** The columns of all of these files, each with a type that holds what every file has in it. */
 export async function describeColumns(paths: readonly string[], signal: AbortSignal | null): Promise<Columns> {
   const rows = await queryRows({ files: paths, signal }, `DESCRIBE SELECT * FROM ${readParquet(paths)}`);
-  const columns = new Map<string, DuckType>();
-  for (const row of rows) {
+  const columns = rows.map((row): [string, DuckType] => {
     const name = String(row.column_name);
     if (RESERVED.includes(name.toLowerCase())) {
       throw new PermanentError(
@@ -40,9 +59,9 @@ export async function describeColumns(paths: readonly string[], signal: AbortSig
         `Column "${name}" of ${listFiles(paths)} has a name that stands for the place of a row. Rename it.`,
       );
     }
-    columns.set(name, parseDuckType(String(row.column_type)));
-  }
-  return columns;
+    return [name, parseDuckType(String(row.column_type))];
+  });
+  return new Columns(columns);
 }
 
 /** Number of rows of each file, from the footers. */
@@ -95,6 +114,6 @@ export function listFiles(paths: readonly string[]): string {
 
 /** A column as an expression of SQL: NULL where the file lacks it. */
 export function columnRef(columns: Columns, name: string): { readonly ref: string; readonly type: DuckType } | null {
-  const type = columns.get(name);
+  const type = columns.typeOf(name);
   return type ? { ref: quoteIdentifier(name), type } : null;
 }

@@ -67,11 +67,12 @@ async function* partsOf(file: PlannedFile, name: string, size: number, signal: A
 }
 
 function findColumn(name: string, columns: Columns, paths: readonly string[]): Column {
-  const column = columnRef(columns, name);
+  // As it is described: the target, too, tells names apart by their case.
+  const column = columns.names.includes(name) ? columnRef(columns, name) : null;
   if (!column) {
     throw new PermanentError(
       'MissingColumn',
-      `${listFiles(paths)} has no column "${name}" to partition by. It has: ${[...columns.keys()].join(', ')}.`,
+      `${listFiles(paths)} has no column "${name}" to partition by. It has: ${columns.names.join(', ')}.`,
     );
   }
   return { name, ...column };

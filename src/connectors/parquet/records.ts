@@ -30,12 +30,12 @@ export async function* readSegments(
   const { converter, recordJson } = await import('./record-values.ts');
   for (const segment of segments) {
     // A column that the file lacks is not among the values.
-    const present = names.filter((name) => segment.columns.has(name));
+    const present = names.filter((name) => segment.columns.typeOf(name) !== undefined);
     const refs = present.map((name) => columnRef(segment.columns, name)?.ref ?? 'NULL');
     const select = ['file_row_number', also.select, ...refs].join(', ');
     const sql = `SELECT ${select} FROM ${readParquet([segment.path])} WHERE ${whereSql(segment)} AND ${also.where}`;
     const converters: Convert[] = present.map((name) => {
-      const type = segment.columns.get(name);
+      const type = segment.columns.typeOf(name);
       return type ? converter(type, schema.find((column) => column.name === name)?.type) : (value) => value;
     });
     for await (const chunk of streamChunks({ files: [segment.path], signal }, sql)) {

@@ -21,7 +21,9 @@ export interface RowSql {
 export function rowSql(request: TransferRequest, columns: Columns): RowSql | NeedsRecords {
   const faults: Fault[] = [];
   for (const column of request.schema) {
-    const found = columnFaults(column, columnRef(columns, column.name));
+    // What the plan did not find in the source by this very name is missing.
+    const isRead = request.columns.some(({ name }) => name === column.name);
+    const found = columnFaults(column, isRead ? columnRef(columns, column.name) : null);
     if (found instanceof NeedsRecords) return found;
     faults.push(...found);
   }

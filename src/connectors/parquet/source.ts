@@ -60,7 +60,7 @@ class ParquetSource implements Source {
     const pattern = [this.#config.files].flat().join(', ');
     return {
       label: `${pattern} (${files.length} ${files.length === 1 ? 'file' : 'files'})`,
-      columns: [...columns].map(([name, type]) => ({ name, sqlType: type.postgres, nullable: true })),
+      columns: columns.names.map((name) => ({ name, sqlType: columns.typeOf(name)?.postgres ?? null, nullable: true })),
       key: [],
     };
   }
@@ -122,7 +122,7 @@ class ParquetSource implements Source {
         filter,
         rows: rows.length,
       };
-      for await (const batch of readSegments([segment], [...columns.keys()], [], null)) {
+      for await (const batch of readSegments([segment], columns.names, [], null)) {
         for (const { record } of batch) found.set(record.position, record.bytes());
       }
     }

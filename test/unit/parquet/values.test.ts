@@ -141,6 +141,49 @@ test('a document keeps the digits that JavaScript would round', async () => {
   });
 });
 
+test('files may differ in the case of their columns, which are one, as for DuckDB', async () => {
+  await withFolder(async ({ path, write }) => {
+    await write('1.parquet', `SELECT 1 AS "ID", DATE '2001-01-05' AS "At", 'a' AS "É"`);
+    await write('2.parquet', `SELECT 2 AS id, DATE '2001-01-06' AS at, 'b' AS "é" UNION ALL SELECT 300, DATE '2001-02-07', 'c'`);
+    const source = sourceOf(`${path}/*.parquet`);
+    const request = await requestFor(source, [column('ID', 'int', { checks: [{ kind: 'max', value: 100, inclusive: true }] })]);
+    const names = request.columns.map(({ name }) => name);
+    expect(names).toEqual(['ID', 'At', 'É', 'é']);
+    const months = await planOf(source, { by: 'date', unit: 'month', column: 'At' });
+    expect(months.map(({ name, rowsExpected }) => [name, rowsExpected])).toEqual([
+      ['2001-01', 2],
+      ['2001-02', 1],
+    ]);
+    const copied = [];
+    const records = [];
+    for (const month of months) {
+      copied.push(await copyAll(source, month, request));
+      records.push(...(await readAll(source, month, names)));
+    }
+    expect(copied.flatMap(({ text }) => parseCsv(text)).map((row) => row.slice(1))).toEqual([
+      ['1', '2001-01-05', 'a', null],
+      ['2', '2001-01-06', null, 'b'],
+    ]);
+    expect(copied[1]?.rejected.map(({ column: name, record }) => [name, record.toString()])).toEqual([
+      ['ID', '{"ID":300,"At":"2001-02-07","é":"c"}'],
+    ]);
+    expect(records.map(({ values }) => values?.ID)).toEqual([1, 2, 300]);
+    const totals = { partitions: months, columns: ['ID'], quarantined: async () => new Set<number>(), ends: [], window: null, signal };
+    expect(await source.totals(totals)).toMatchObject({ rows: 3, sums: ['303'] });
+    await expect(planOf(source, { by: 'date', unit: 'month', column: 'at' })).rejects.toMatchObject({ code: 'MissingColumn' });
+  });
+});
+
+test('a column that the schema writes in another case is missing, as rows and as records', async () => {
+  await withFolder(async ({ write }) => {
+    const source = sourceOf(await write('a.parquet', `SELECT 'x' AS "ID", 1 AS n`));
+    const [all] = await planOf(source, { by: 'none' });
+    if (!all) throw new Error('no plan');
+    const request = { columns: [{ name: 'n', sqlType: 'integer' }], schema: [column('id', 'int', { optional: true }), column('n', 'int')] };
+    expect(await copyAll(source, all, request)).toMatchObject({ text: '0,1\n', rejected: [] });
+  });
+});
+
 test('files may differ in their columns and types', async () => {
   await withFolder(async ({ path, write }) => {
     await write('1.parquet', 'SELECT 1::INTEGER AS id, 0.5::FLOAT AS x');
