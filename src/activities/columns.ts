@@ -54,7 +54,7 @@ export function stagedColumns(pipeline: BoundPipeline, source: SourceDescription
       const column = schema?.columns.find((each) => each.name === name);
       // What a row function gives is filled in only by a schema of its own.
       const filled = column?.hasDefault && (!pipeline.rowFunction || pipeline.output !== null);
-      const required = column !== undefined && !column.nullable && (!column.optional || filled === true);
+      const required = column !== undefined && !column.nullable && !column.mayGiveNull && (!column.optional || filled === true);
       return { name, sqlType: ownType(name), notNull: required || key.includes(name), enumLabels: null };
     });
   }

@@ -14,6 +14,7 @@ export interface TakenApart {
   /** zod wants the value as received (coercion, preprocess): it must not be converted first. */
   readonly raw: boolean;
   readonly hasDefault?: boolean | undefined;
+  readonly mayGiveNull?: boolean | undefined;
   /** zod has a value for what it refuses (`.catch()`): a value that cannot be converted is for it to judge. */
   readonly catches: boolean;
 }
@@ -22,7 +23,7 @@ export interface Draft {
   /** A default stands in for what is missing. */
   defaulted: boolean;
   /** What the schema gives need not be what it was given: it may be null. */
-  remade: boolean;
+  mayGiveNull: boolean;
   type: ValueType;
   nullable: boolean;
   optional: boolean;

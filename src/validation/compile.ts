@@ -43,8 +43,9 @@ export function compileRowSchema(schema: z.ZodObject): RowSchema {
   const def = (schema as unknown as ZodNode)._zod?.def;
   if (def?.type !== 'object' || !def.shape) throw new DefinitionError('the row schema is not a zod 4 object: write z.object({ ... })');
   const columns = Object.entries(def.shape).map(([name, column]): ColumnType => {
-    const { type, nullable, optional, hasDefault, checks, sqlType, uncompiled } = takeApart(name, column);
-    return { name, type, nullable, optional, ...(hasDefault ? { hasDefault } : {}), checks, sqlType, uncompiled };
+    const { type, nullable, optional, hasDefault, mayGiveNull, checks, sqlType, uncompiled } = takeApart(name, column);
+    const gives = { ...(hasDefault ? { hasDefault } : {}), ...(mayGiveNull ? { mayGiveNull } : {}) };
+    return { name, type, nullable, optional, ...gives, checks, sqlType, uncompiled };
   });
   const first = def.checks?.[0];
   return { columns, zod: schema, uncompiled: first ? nameOfCheck(first) : null };
@@ -54,7 +55,7 @@ export function compileRowSchema(schema: z.ZodObject): RowSchema {
 export function takeApart(name: string, schema: ZodNode): TakenApart {
   const draft: Draft = {
     defaulted: false,
-    remade: false,
+    mayGiveNull: false,
     type: 'json',
     nullable: false,
     optional: false,
@@ -66,7 +67,11 @@ export function takeApart(name: string, schema: ZodNode): TakenApart {
     catches: false,
   };
   unwrap(name, schema, draft, 0);
-  return { ...draft, hasDefault: draft.defaulted && !draft.remade && !draft.nullable, sqlType: draft.sqlType ?? SQL_TYPES[draft.type] };
+  return {
+    ...draft,
+    hasDefault: draft.defaulted && !draft.mayGiveNull && !draft.nullable,
+    sqlType: draft.sqlType ?? SQL_TYPES[draft.type],
+  };
 }
 
 function unwrap(name: string, schema: ZodNode, draft: Draft, depth: number): void {
@@ -102,7 +107,7 @@ function unwrap(name: string, schema: ZodNode, draft: Draft, depth: number): voi
     case 'catch':
       draft.optional = true;
       draft.catches = true;
-      draft.remade = true;
+      draft.mayGiveNull = true;
       inner('catch');
       return;
     case 'nonoptional': {
@@ -134,12 +139,12 @@ function unwrap(name: string, schema: ZodNode, draft: Draft, depth: number): voi
   }
 }
 
-/** The value is read as the input's type; the table stores the output's, where it is known. */
+/** The value is read as the input's type; the table stores the output's, where it is known. Only a transform's output is not. */
 function unwrapPipe(name: string, def: ZodDef, draft: Draft, depth: number): void {
   leaveToZod(draft, 'transform');
-  draft.remade = true;
   if (!def.in || !def.out) {
     setJson(draft, 'transform');
+    draft.mayGiveNull = true;
     return;
   }
   if (def.in._zod.def.type === 'transform') {
@@ -147,9 +152,17 @@ function unwrapPipe(name: string, def: ZodDef, draft: Draft, depth: number): voi
     draft.raw = true;
     return;
   }
-  if (def.out._zod.def.type !== 'transform') draft.sqlType ??= takeApart(name, def.out).sqlType;
+  const out = def.out._zod.def.type === 'transform' ? null : takeApart(name, def.out);
+  if (out) draft.sqlType ??= out.sqlType;
+  const mayGiveNull = draft.mayGiveNull || out === null || givesNull(out);
   unwrap(name, def.in, draft, depth + 1);
+  // Whatever the input's schema gives, the output's has the last word.
+  draft.mayGiveNull = mayGiveNull;
 }
+
+/** A column has null for what is undefined, too. */
+const givesNull = (schema: TakenApart): boolean =>
+  schema.nullable || schema.mayGiveNull === true || (schema.optional && schema.hasDefault !== true);
 
 function unwrapUnion(name: string, def: ZodDef, draft: Draft, depth: number): void {
   for (const check of def.checks ?? []) leaveToZod(draft, nameOfCheck(check));
@@ -170,8 +183,12 @@ function unwrapUnion(name: string, def: ZodDef, draft: Draft, depth: number): vo
     setValues(draft, values);
     return;
   }
-  const types = new Set(rest.map((option) => takeApart(name, option).type));
+  const apart = rest.map((option) => takeApart(name, option));
+  const types = new Set(apart.map(({ type }) => type));
   leaveToZod(draft, 'union');
+  if (apart.some(({ nullable }) => nullable)) draft.nullable = true;
+  if (apart.some(({ optional }) => optional)) draft.optional = true;
+  if (apart.some(({ mayGiveNull }) => mayGiveNull)) draft.mayGiveNull = true;
   draft.type = types.size === 1 ? ([...types][0] ?? 'json') : 'json';
   draft.raw = types.size > 1 && !types.has('json');
 }

@@ -46,6 +46,8 @@ export interface ColumnType {
   readonly optional: boolean;
   /** What is missing gets a value by the schema, so that the column never holds NULL although it is optional. */
   readonly hasDefault?: true;
+  /** What the schema makes of a value may be null, though it is given none (a transform). */
+  readonly mayGiveNull?: true;
   readonly checks: readonly ColumnCheck[];
   /** PostgreSQL type for the target that Sluice creates; from `.meta({ sqlType })` where given. */
   readonly sqlType: string;

@@ -119,6 +119,8 @@ const integers = fc.oneof(
     ['literal([0, 7])', () => z.literal([0, 7])],
     ['union(int().lt(0), int().gt(10))', () => z.union([z.int().lt(0), z.int().gt(10)])],
     ['union(int(), string())', () => z.union([z.int(), z.string()])],
+    ['union(int().nullable(), string())', () => z.union([z.int().nullable(), z.string()])],
+    ['union(int(), string().optional())', () => z.union([z.int(), z.string().optional()])],
     ['coerce.number()', () => z.coerce.number()],
     ['coerce.string()', () => z.coerce.string()],
   ),

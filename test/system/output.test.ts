@@ -58,6 +58,13 @@ export default [
     target: postgres({ table: 'many_types', mode: 'append' }),
   }),
   definePipeline({
+    name: 'made_null', source, target: postgres({ table: 'made_null', mode: 'append' }),
+    row: z.object({
+      id: z.int(), region: z.string().transform((region) => (region === 'east' ? null : region)), at: z.union([z.string().nullable(), z.date()]),
+      cents: z.int().transform(String).pipe(z.string()),
+    }),
+  }),
+  definePipeline({
     name: 'lacking', source, row, output, transform: sql\`select id, region, at, 'a' as word from staging\`,
     target: postgres({ table: 'lacking', mode: 'append' }),
   }),
@@ -132,6 +139,13 @@ test('where none are tolerated the run fails, and says why', async () => {
   const failure = await failureOf(await startRun(client, flow, 'strict'));
   expect(failure).toMatchObject({ type: 'TooManyQuarantined', message: expect.stringContaining('4 × word: output: longer than 8') });
   expect(await query(url, `select to_regclass('strict') as there`)).toEqual([{ there: null }]);
+});
+
+test('null that the row schema makes of a value, or takes in a union, goes into a table that the run creates', async () => {
+  expect(await resultOf(await startRun(client, flow, 'made_null'))).toMatchObject({ rowsLoaded: 30, rowsQuarantined: 0 });
+  expect(await query(url, 'select id::int from made_null where region is null')).toEqual([{ id: 13 }]);
+  const columns = `select attname as name from pg_attribute where attrelid = 'made_null'::regclass and attnum > 0 and attnotnull order by attnum`;
+  expect(await query(url, columns)).toEqual([{ name: 'id' }, { name: 'cents' }]);
 });
 
 test('a refinement of the whole row is asked of rows that SQL made', async () => {

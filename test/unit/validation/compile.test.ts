@@ -168,6 +168,48 @@ test.each<[string, z.ZodType, true | undefined]>([
   expect(column(schema).hasDefault).toBe(hasDefault);
 });
 
+test.each<[string, z.ZodType, true | undefined]>([
+  ['a transform', z.string().transform((text) => (text === 'NA' ? null : text)), true],
+  ['a transform whose result a schema without null judges', z.string().transform(Number).pipe(z.int()), undefined],
+  [
+    'a transform whose result may be null',
+    z
+      .string()
+      .transform((text): number | null => Number(text))
+      .pipe(z.int().nullable()),
+    true,
+  ],
+  [
+    'a transform whose result may be missing',
+    z
+      .string()
+      .transform((text): number | undefined => Number(text))
+      .pipe(z.int().optional()),
+    true,
+  ],
+  [
+    'a transform whose missing result has a default',
+    z
+      .string()
+      .transform((text): number | undefined => Number(text))
+      .pipe(z.int().default(0)),
+    undefined,
+  ],
+  ['a transform behind the schema of another', z.string().transform(Number).pipe(z.int()).transform(String), true],
+  ['preprocess', z.preprocess(Number, z.int()), undefined],
+  ['a union with a transform', z.union([z.int(), z.string().transform(() => null)]), true],
+  ['a union', z.union([z.int(), z.string()]), undefined],
+  ['a string', z.string(), undefined],
+])('whether null may be made of a value: %s', (_name, schema, mayGiveNull) => {
+  expect(column(schema)).toMatchObject({ nullable: false });
+  expect(column(schema).mayGiveNull).toBe(mayGiveNull);
+});
+
+test('a union takes what one of its schemas takes', () => {
+  expect(column(z.union([z.string().nullable(), z.int()]))).toMatchObject({ nullable: true, optional: false });
+  expect(column(z.union([z.string(), z.int().optional()]))).toMatchObject({ nullable: false, optional: true });
+});
+
 test('a refinement of the row is left to zod', () => {
   const schema = z.object({ a: z.int(), b: z.int() });
   expect(compileRowSchema(schema).uncompiled).toBeNull();
