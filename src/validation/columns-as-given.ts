@@ -4,6 +4,7 @@
  */
 
 import type { ValueOrigin } from './convert.ts';
+import { ExactNumber } from './exact-number.ts';
 import type { RowSchema } from './row-schema.ts';
 import { readSqlType } from './sql-type.ts';
 
@@ -40,7 +41,7 @@ export const TEXTS: ReadonlySet<string> = new Set(['text', 'character varying', 
 const FLOATS = new Set(['real', 'double precision']);
 const INTEGERS = new Set(['smallint', 'integer', 'bigint']);
 
-const keepText = (given: unknown) => (typeof given === 'string' ? given : undefined);
+const keepText = (given: unknown) => (typeof given === 'string' || given instanceof ExactNumber ? given : undefined);
 const keepNumber = (given: unknown, parsed: unknown) => (typeof parsed === 'number' || typeof parsed === 'bigint' ? given : undefined);
 /** An integer type refuses `1e3`, which is a number to the schema. */
 const keepWhole = (given: unknown, parsed: unknown) =>

@@ -192,14 +192,15 @@ export function parseInstant(text: string): Date | string {
     if (!Number.isNaN(day)) return new Date(day);
   }
   const milliseconds = readPlainInstant(text);
-  if (!Number.isNaN(milliseconds)) return dated(milliseconds, text.substring(SECONDS_END + 1, endOfFraction(text)));
+  if (!Number.isNaN(milliseconds)) return instantAt(milliseconds, text.substring(SECONDS_END + 1, endOfFraction(text)));
   const parts = readInstant(text);
   if (!parts) return NOT_A_DATE;
   if (!instantExists(parts)) return NO_SUCH_DATE;
-  return dated(toMilliseconds(parts), parts.fraction);
+  return instantAt(toMilliseconds(parts), parts.fraction);
 }
 
-function dated(milliseconds: number, fraction: string): Date {
+/** The instant so many milliseconds after 1970, which remembers the digits of its fraction of a second where they are finer. */
+export function instantAt(milliseconds: number, fraction: string): Date {
   return fraction.length > 3 && !/^\d{3}0*$/.test(fraction) ? new FinerDate(milliseconds, fraction) : new Date(milliseconds);
 }
 

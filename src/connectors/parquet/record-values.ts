@@ -15,7 +15,7 @@ import {
   type DuckDBValue,
 } from '@duckdb/node-api';
 import { ExactNumber, parseJsonExactly, stringifyJsonExactly } from '../../validation/exact-number.ts';
-import { CalendarDay, parseInstant } from '../../validation/instants.ts';
+import { CalendarDay, instantAt } from '../../validation/instants.ts';
 import type { ColumnType } from '../../validation/row-schema.ts';
 import type { DuckType } from './types.ts';
 
@@ -31,13 +31,15 @@ export type Convert = (value: DuckDBValue) => unknown;
  */
 export function converter(type: DuckType, wanted: ColumnType['type'] | undefined): Convert {
   if (type.sql === 'JSON') return (value) => (typeof value === 'string' ? parseJsonExactly(value) : value);
-  if (type.kind === 'decimal' && (wanted === 'number' || wanted === 'int' || wanted === 'bigint')) {
-    return (value) => (value === null ? null : exactNumber(String(value)));
+  if (type.kind === 'decimal' && wanted === 'number') return (value) => (value === null ? null : new ExactNumber(String(value)));
+  if (type.kind === 'decimal' && (wanted === 'int' || wanted === 'bigint')) {
+    return (value) => (value === null ? null : wholeNumber(String(value)));
   }
   return (value) => convert(value, false);
 }
 
-function exactNumber(text: string): unknown {
+/** An integer, whatever zeros are behind the point; else the number as it is, which is none. */
+function wholeNumber(text: string): bigint | ExactNumber {
   return /^-?\d+(\.0*)?$/.test(text) ? BigInt(text.replace(/\..*/, '')) : new ExactNumber(text);
 }
 
@@ -66,12 +68,9 @@ const infinity = (positive: boolean): string => (positive ? 'infinity' : '-infin
 
 function instant(micros: bigint, value: DuckDBValue & { readonly isFinite: boolean }): Date | string {
   if (!value.isFinite) return infinity(micros > 0n);
-  const finer = ((micros % 1000n) + 1000n) % 1000n;
-  const date = new Date(Number((micros - finer) / 1000n));
-  if (Number.isNaN(date.getTime())) return String(value);
-  if (finer === 0n) return date;
-  const exact = parseInstant(`${date.toISOString().slice(0, -1)}${String(finer).padStart(3, '0')}Z`);
-  return typeof exact === 'string' ? date : exact;
+  const fraction = ((micros % 1_000_000n) + 1_000_000n) % 1_000_000n;
+  const date = instantAt(Number((micros - (fraction % 1000n)) / 1000n), String(fraction).padStart(6, '0'));
+  return Number.isNaN(date.getTime()) ? String(value) : date;
 }
 
 function day(value: DuckDBDateValue): Date | string {

@@ -94,7 +94,7 @@ export function stagingText(name: string, type: DuckType, ref: string, sqlType: 
         return asIs(`TRY_CAST(${ref} AS BIGINT)`, ...beyondFloat(ref, range).map((when) => fault(when, outOfRange)));
       }
       if (staging.base === 'double precision') return asIs(`${ref}::DOUBLE`);
-      if (staging.base === 'numeric') return numeric(staging, type, ref, outOfRange, fault);
+      if (staging.base === 'numeric') return staging.args.length === 0 ? asIs(doubleText(ref)) : null;
       if (staging.base !== 'real') return null;
       if (type.kind === 'float') return asIs(ref);
       const tooLarge = `${ref} >= ${REAL_MAX} OR ${ref} <= -${REAL_MAX}`;
@@ -137,9 +137,15 @@ function text(staging: StagingType, ref: string, fault: MakeFault): StagingText 
   if (staging.base === 'text') return { sql: ref, faults: [noNul] };
   if (staging.base !== 'character varying' && staging.base !== 'character') return null;
   const limit = staging.args[0] ?? (staging.base === 'character' ? 1 : undefined);
-  // PostgreSQL would cut off spaces beyond the limit without a word.
-  return { sql: ref, faults: limit === undefined ? [noNul] : [noNul, fault(`length(${ref}) > ${limit}`, `longer than ${limit}`)] };
+  // PostgreSQL cuts off blanks beyond the limit, as SQL wants it.
+  return {
+    sql: ref,
+    faults: limit === undefined ? [noNul] : [noNul, fault(`length(rtrim(${ref}, ' ')) > ${limit}`, `longer than ${limit}`)],
+  };
 }
+
+/** A float as JavaScript writes it: all that a double has of it, and no `.0`, which a numeric would keep. */
+const doubleText = (ref: string): string => `regexp_replace(${ref}::DOUBLE::VARCHAR, '\\.0$', '')`;
 
 /** Conditions on an integer of this type that lies outside of a range; none where all of its values are inside. */
 function beyond(type: DuckType, ref: string, [low, high]: readonly [bigint, bigint]): string[] {

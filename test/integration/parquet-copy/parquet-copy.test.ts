@@ -1,12 +1,16 @@
-/** Parquet goes as binary COPY exactly as it goes as CSV: same rows, same bad rows, same chunks. */
+/** Parquet goes as binary COPY exactly as it goes as CSV: same rows, same bad rows, same chunks; and as records it is the same rows. */
 import fc from 'fast-check';
 import type pg from 'pg';
 import { z } from 'zod';
 import { copyIn } from '../../../src/activities/copy-in.ts';
 import { createParquetSource } from '../../../src/connectors/parquet/index.ts';
 import type { CopyChunk, CopyRequest, PlannedPartition, Source } from '../../../src/connectors/source.ts';
+import { columnsAsGiven } from '../../../src/validation/columns-as-given.ts';
 import { compileRowSchema } from '../../../src/validation/compile.ts';
-import type { ColumnType } from '../../../src/validation/row-schema.ts';
+import { createRowEncoder } from '../../../src/validation/copy-text.ts';
+import { encodeRecords } from '../../../src/validation/encode-records.ts';
+import { createRowParser } from '../../../src/validation/row-parser.ts';
+import type { ColumnType, RowSchema } from '../../../src/validation/row-schema.ts';
 import { planOf, withFolder } from '../../unit/parquet/parquet-files.ts';
 import { never, type SourceServer, startSourceServer } from '../postgres-source/source-server.ts';
 
@@ -35,9 +39,7 @@ interface Way {
 }
 
 async function copied(source: Source, partition: PlannedPartition, { columns, schema = [], withPosition = true, maxRows = 1e6 }: Way) {
-  await client.query('drop table if exists staging');
-  const list = columns.map(({ name, sqlType }) => `"${name}" ${sqlType}`).join(', ');
-  await client.query(`create temporary table staging (nth serial, _sluice_position bigint, ${list})`);
+  await createStaging(columns);
   const chunks: unknown[] = [];
   const formats = new Set<string>();
   for (let position: CopyRequest['position'] = null, last = false; !last; ) {
@@ -60,9 +62,48 @@ async function copied(source: Source, partition: PlannedPartition, { columns, sc
     chunks.push({ ...end, staged, rejected: end.rejected.map((row) => ({ ...row, record: row.record.toString() })) });
     ({ position, last } = end);
   }
+  return { rows: await stagedRows(), chunks, formats: [...formats] };
+}
+
+/** What is stored where the rows go one by one, as they do when a chunk is copied with care, and the positions of those that are refused. */
+async function asRecords(
+  source: Source,
+  partition: PlannedPartition,
+  { columns, schema: row }: { columns: readonly Staged[]; schema: RowSchema | null },
+) {
+  await createStaging(columns);
+  const names = columns.map(({ name }) => name);
+  const request = {
+    partition,
+    columns: names,
+    window: null,
+    position: null,
+    maxRows: 1e6,
+    maxBytes: 1e9,
+    signal: never,
+    schema: row?.columns ?? [],
+  };
+  const asGiven = row ? columnsAsGiven(row, columns, 'typed') : [];
+  const chunk = encodeRecords(await source.readRecords(request), {
+    ...(row ? { parse: createRowParser(row, 'typed'), asGiven } : {}),
+    encode: createRowEncoder(columns.map((column) => ({ ...column, notNull: false }))),
+    withPosition: true,
+    columns: names,
+  });
+  await copyIn(client, 'staging', chunk);
+  return { rows: await stagedRows(), refused: chunk.end().rejected.map(({ position, column }) => ({ position, column })) };
+}
+
+async function createStaging(columns: readonly Staged[]): Promise<void> {
+  await client.query('drop table if exists staging');
+  const list = columns.map(({ name, sqlType }) => `"${name}" ${sqlType}`).join(', ');
+  await client.query(`create temporary table staging (nth serial, _sluice_position bigint, ${list})`);
+}
+
+async function stagedRows(): Promise<string[]> {
   // As text: JSON has no number for some of them.
   const { rows } = await client.query<{ row: string }>('select s::text as row from staging as s order by nth');
-  return { rows: rows.map(({ row }) => row), chunks, formats: [...formats] };
+  return rows.map(({ row }) => row);
 }
 
 /** Both ways, which must not differ; what went, and in which formats. */
@@ -167,6 +208,47 @@ test('any values of the types with a binary form', async () => {
     }),
     { numRuns: 80 },
   );
+}, 240_000);
+
+const WITHOUT_BINARY: typeof TYPES = [
+  ['FLOAT', float(fc.oneof(fc.float(), fc.integer().map(Math.fround))), ['numeric']],
+  ['DOUBLE', float(fc.oneof(fc.double(), fc.integer())), ['numeric']],
+  [
+    `VARCHAR`,
+    fc.tuple(fc.string({ maxLength: 4 }), fc.nat(4)).map(([word, blanks]) => quoted(word + ' '.repeat(blanks))),
+    ['character varying(3)', 'character(3)'],
+  ],
+];
+
+test('what is stored, and what is refused, is the same as records', async () => {
+  const type = fc.constantFrom(...WITHOUT_BINARY, ...TYPES).chain(([duck, value, staging]) =>
+    fc.record({
+      duck: fc.constant(duck),
+      sqlType: fc.constantFrom(...staging),
+      values: fc.array(nullable(value), { minLength: 20, maxLength: 20 }),
+    }),
+  );
+  await withFolder(async ({ write }) => {
+    let files = 0;
+    const property = fc.asyncProperty(type, fc.boolean(), async ({ duck, sqlType, values }, isJudged) => {
+      const isNumber = /^(?:FLOAT|DOUBLE|DECIMAL|.*INT)/.test(duck);
+      const schema = isJudged && isNumber ? compileRowSchema(z.object({ v: z.number().nullable() })) : null;
+      const rows = values.map((each) => `(${each})`).join(', ');
+      const source = createParquetSource({
+        kind: 'parquet',
+        files: await write(`${++files}.parquet`, `SELECT v::${duck} AS v FROM (VALUES ${rows}) AS t(v)`),
+      });
+      const [partition] = await planOf(source, { by: 'none' });
+      if (!partition) throw new Error('no plan');
+      const columns = [{ name: 'v', sqlType }];
+      const went = await copied(source, partition, { columns, schema: schema?.columns ?? [] });
+      const refused = went.chunks.flatMap((chunk) =>
+        (chunk as ReturnType<CopyChunk['end']>).rejected.map(({ position, column }) => ({ position, column })),
+      );
+      expect(await asRecords(source, partition, { columns, schema })).toEqual({ rows: went.rows, refused });
+    });
+    await fc.assert(property, { numRuns: 150 });
+  });
 }, 240_000);
 
 const ORDERS: readonly Staged[] = [

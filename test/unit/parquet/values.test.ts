@@ -87,7 +87,15 @@ test.each([
   ['1e-60::DOUBLE', 'real', 'out of range for real'],
   ['0.1::FLOAT', 'double precision', '0.10000000149011612'],
   [`'héé😀'`, 'character varying(4)', 'héé😀'],
-  [`'héé😀 '`, 'character varying(4)', 'longer than 4'],
+  // Blanks beyond the limit are cut off by PostgreSQL; nothing else is.
+  [`'héé😀  '`, 'character varying(4)', 'héé😀  '],
+  [`'héé😀 a'`, 'character varying(4)', 'longer than 4'],
+  [`'a  '`, 'character(1)', 'a  '],
+  ['1::DOUBLE', 'numeric', '1'],
+  ['0.1::FLOAT', 'numeric', '0.10000000149011612'],
+  ['1e16::DOUBLE', 'numeric', '1e+16'],
+  [`'-inf'::DOUBLE`, 'numeric', '-inf'],
+  ['1.5::DOUBLE', 'numeric(5,2)', 'records'],
   [`'1'`, 'integer', 'records'],
   ['1.5::DOUBLE', 'integer', 'records'],
 ])('%s into %s', async (expression, sqlType, text) => {

@@ -25,7 +25,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   FLOAT: ['0.1', '3', `'nan'`, '3.4028235e38', 'NULL'],
   'DECIMAL(18,3)': ['0.1', '3', '999999999999999.999', '-120.001', 'NULL'],
   // Divided by its power of ten it would be another double than its text is.
-  'DECIMAL(38,20)': ['1.66578805680617193472'],
+  'DECIMAL(38,20)': ['1.66578805680617193472', '3', '123456789012345678'],
   VARCHAR: [`''`, `'a'`, `'abc'`, `'abcd'`, `'ab😀'`, `'e' || chr(769) || 'x'`, `'ABC'`, 'NULL'],
   BOOLEAN: ['true', 'false', 'NULL'],
   TIMESTAMP: [
