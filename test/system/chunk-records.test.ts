@@ -35,7 +35,9 @@ test('one that slept while its run was cancelled and started again does not go o
   await record(sleeper, 1, at(100), at(200));
 
   // And that the run is cancelled and starts again meanwhile, with chunks of other sizes: its fences were forgotten, and count from one again
+  await database.query(`update sluice.runs set status = 'cancelled'`);
   await forgetStaging(database, RUN);
+  await database.query(`update sluice.runs set status = 'running'`);
   const other = await takeOver(database, RUN, UNIT, 'other');
   expect(other.epoch).toBe(sleeper.epoch);
   await record(other, 0, null, at(150));
