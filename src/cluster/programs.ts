@@ -1,7 +1,7 @@
 /** Which program of this machine stands for an image, and how to get it. */
 import { execFile } from 'node:child_process';
 import { access, constants, mkdir, readdir, rename } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describeError, PermanentError } from '../errors.ts';
@@ -108,7 +108,7 @@ export async function findPrograms(
     // Patroni alone is not enough: it starts PostgreSQL.
     const lacks = here === null || (name === 'patroni' && postgres.length === 0);
     if (lacks) {
-      missing.push({ part: service.name, program: alias ?? name, install: installCommand(program), from });
+      missing.push({ part: service.name, program: alias ?? name, install: installCommand(program, env), from });
       continue;
     }
     const own = 'own' in from ? [here, from.own] : [here];
@@ -169,13 +169,19 @@ export async function installPrograms(
   }
 }
 
+/** Where to get what gets the rest. */
+const WHENCE: Readonly<Record<string, string>> = {
+  go: 'Get Go 1.26 or newer from https://go.dev/dl/.',
+  'apt-get': 'This works on Debian and its kin; elsewhere, install the programs that "sluice cluster up" names.',
+};
+
 async function attempt(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   try {
     await run(command, args, { env, cwd: '/', maxBuffer: 64 * 1024 * 1024 });
   } catch (error) {
-    throw new PermanentError('CannotInstall', `\`${command} ${args.join(' ')}\` failed: ${describeError(error).slice(-800)}`, {
-      cause: error,
-    });
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const why = isMissing ? `there is no ${command} on this machine. ${WHENCE[command] ?? ''}` : describeError(error).slice(-800);
+    throw new PermanentError('CannotInstall', `\`${command} ${args.join(' ')}\` failed: ${why.trimEnd()}`, { cause: error });
   }
 }
 
@@ -192,10 +198,15 @@ function programFolders(env: NodeJS.ProcessEnv): string[] {
   });
 }
 
-function installCommand({ name, alias, from }: Program): string {
-  if ('pip' in from) return `apt-get install ${from.apt.join(' ')}; pip install '${from.pip.join("' '")}'`;
-  if ('apt' in from) return `apt-get install ${from.apt.join(' ')}`;
-  return 'go' in from ? `go install ${from.go}@v${from.version} (as ${alias ?? name})` : '';
+/** What is pinned is looked for in the cache, and nowhere else. */
+function installCommand({ name, alias, from }: Program, env: NodeJS.ProcessEnv): string {
+  if ('own' in from) return '';
+  const packages = 'apt' in from ? `apt-get install ${from.apt.join(' ')}` : '';
+  if (!('version' in from)) return packages;
+  const program = alias ?? name;
+  const folder = programFolder(program, from.version, env);
+  if ('pip' in from) return `${packages} && ${SYSTEM_PYTHON} -m venv ${folder} && ${folder}/bin/pip install '${from.pip.join("' '")}'`;
+  return `GOBIN=${folder} go install ${from.go}@v${from.version} && mv ${folder}/${basename(from.go)} ${folder}/${program}`;
 }
 
 async function postgresFolders(): Promise<string[]> {

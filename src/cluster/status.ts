@@ -41,6 +41,11 @@ export async function clusterStatus(folder: string, record: ClusterRecord): Prom
   );
 }
 
+/** Whether what dies is started again. */
+export function isSupervised({ supervisor }: ClusterRecord): boolean {
+  return supervisor !== null && isAlive(supervisor);
+}
+
 async function stateOf(part: PartRecord, runs: boolean, health: ComposeService['health']): Promise<PartStatus['state']> {
   if (part.state !== 'up') return part.state;
   if (!runs) return 'stopped';

@@ -67,7 +67,11 @@ test('programs that are missing are named with the command that installs them, a
   expect(code).toBe(2);
   expect(error.code).toBe('MissingPrograms');
   expect(error.message).toMatch(/etcd +apt-get install etcd-server/);
-  expect(error.message).toMatch(/temporal-server +go install go\.temporal\.io\/server\/cmd\/server@v/);
+  // Where they are looked for, and under the name that they are looked for.
+  expect(error.message).toMatch(
+    /temporal-server +GOBIN=(\S*no-cache\S*) go install go\.temporal\.io\/server\/cmd\/server@v[\d.]+ && mv \1\/server \1\/temporal-server\n/,
+  );
+  expect(error.message).toMatch(/patroni +apt-get install .* && \S+python3 -m venv (\S*no-cache\S*) && \1\/bin\/pip install 'patroni/);
   expect(error.message).toMatch(/sluice cluster up --install/);
 });
 
@@ -135,12 +139,27 @@ test('up, a run through the loss of the primary and of a worker, and down', asyn
   expect(await contentOf(url, 'copied')).toMatchObject({ rows: ROWS });
   expect(await sluice('show', id)).toMatchObject({ status: 'succeeded' });
 
+  // And where the supervisor is killed, what it has started goes on, and is taken over by the next one
+  const pids = async () => (await parts()).map(({ name, pid }) => [name, pid]);
+  const before = await pids();
+  await killSupervisor();
+  expect(await sluice('cluster', 'status')).toMatchObject({ supervised: false });
+  await sluice('cluster', 'up', '--workers', '3');
+  expect(await sluice('cluster', 'status')).toMatchObject({ supervised: true });
+  expect(await pids()).toEqual(before);
+  expect(((await sluice('cluster', 'logs', 'worker1')) as { lines: string[] }).lines.join('\n')).toContain('worker ready');
+
   // And what a killed supervisor left is stopped as well
-  const record = JSON.parse(readFileSync(join(folder, '.sluice/cluster/cluster.json'), 'utf8')) as { supervisor: { pid: number } };
-  process.kill(record.supervisor.pid, 'SIGKILL');
+  await killSupervisor();
   expect(await sluice('cluster', 'down')).toEqual({ stopped: true });
   expect(processesOf(folder)).toEqual([]);
 });
+
+async function killSupervisor(): Promise<void> {
+  const record = JSON.parse(readFileSync(join(folder, '.sluice/cluster/cluster.json'), 'utf8')) as { supervisor: { pid: number } };
+  process.kill(record.supervisor.pid, 'SIGKILL');
+  await until('it is gone', async () => !(await sluice('cluster', 'status')).supervised);
+}
 
 /** Of the alerts and the dashboard. */
 function metricNames(): string[] {

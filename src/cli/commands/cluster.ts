@@ -15,7 +15,7 @@ import {
 } from '../../cluster/cluster.ts';
 import type { ClusterRecord } from '../../cluster/cluster-file.ts';
 import { named, regionFolder, regionNames, regionsDown, regionsEnvironment, regionsUp } from '../../cluster/regions.ts';
-import { clusterStatus, type PartStatus } from '../../cluster/status.ts';
+import { clusterStatus, isSupervised, type PartStatus } from '../../cluster/status.ts';
 import { lastLines } from '../../local/log-file.ts';
 import { type Session, STATE_FOLDER } from '../session.ts';
 
@@ -75,14 +75,23 @@ function regionsText(records: Readonly<Record<string, ClusterRecord>>): string {
 
 export async function clusterStatusCommand(session: Session): Promise<void> {
   const regions = await regionNames(FOLDER);
-  const ofRegion = async (region: string) => {
-    const folder = regionFolder(FOLDER, region);
-    const parts = await clusterStatus(folder, await requireCluster(folder));
-    return parts.map((part) => ({ ...part, name: `${region}-${part.name}` }));
-  };
-  const parts =
-    regions.length > 0 ? (await Promise.all(regions.map(ofRegion))).flat() : await clusterStatus(FOLDER, await requireCluster(FOLDER));
-  session.output.result({ parts }, () => statusText(parts));
+  const folders = regions.length > 0 ? regions.map((region) => regionFolder(FOLDER, region)) : [FOLDER];
+  const clusters = await Promise.all(
+    folders.map(async (folder, nth) => {
+      const record = await requireCluster(folder);
+      const parts = await clusterStatus(folder, record);
+      const region = regions[nth];
+      return {
+        supervised: isSupervised(record),
+        parts: parts.map((part) => (region ? { ...part, name: `${region}-${part.name}` } : part)),
+      };
+    }),
+  );
+  const parts = clusters.flatMap((cluster) => cluster.parts);
+  const supervised = clusters.every((cluster) => cluster.supervised);
+  session.output.result({ parts, supervised }, () => statusText(parts));
+  if (!supervised && parts.some(({ pid }) => pid !== null))
+    session.output.note('The supervisor does not run: a part that dies stays away. Start it again with what runs: sluice cluster up.');
 }
 
 function statusText(parts: readonly PartStatus[]): string {

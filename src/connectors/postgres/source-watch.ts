@@ -11,7 +11,7 @@ export interface SeenPosition {
   readonly system: string;
   /** Where the server's log was when rows were read. */
   readonly lsn: string;
-  /** The same, of the last time that rows were read which no synchronous standby had acknowledged; null where there was none. */
+  /** The same, of the last time that rows were read which the next primary need not have: there was no synchronous standby, or it was read from one; null where there was none. */
   readonly unreplicated: string | null;
 }
 
@@ -75,7 +75,8 @@ export class SourceWatch {
     this.#seen = latest(this.#seen, {
       system: state.system,
       lsn: state.lsn,
-      unreplicated: state.standby || state.synchronous ? null : state.lsn,
+      // A standby may show what no other one has.
+      unreplicated: state.synchronous && !state.standby ? null : state.lsn,
     });
     return null;
   }

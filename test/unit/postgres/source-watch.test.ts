@@ -39,3 +39,21 @@ test('of sessions that are asked at the same time, the one that is heard last ma
   answers[2]?.('0/5');
   await expect(late).rejects.toMatchObject({ code: 'SourceRewound' });
 });
+
+test('what was read from a standby, and the server that became primary never had, is lost', async () => {
+  const server = (standby: boolean, lsn: string) =>
+    ({ query: async () => ({ rows: [{ standby, system: '1', lsn, synchronous: true, late: false }] }) }) as unknown as Connection;
+  const watch = new SourceWatch(null);
+  expect(await watch.unfit(server(false, '0/5'))).toBeNull();
+  expect(await watch.unfit(server(true, '0/9'))).toBeNull();
+
+  // Another standby that is behind is not read, and the primary is never behind.
+  expect(await watch.unfit(server(true, '0/7'))).toContain('has not got as far');
+  expect(await watch.unfit(server(false, '0/9'))).toBeNull();
+  await expect(watch.unfit(server(false, '0/8'))).rejects.toMatchObject({ code: 'SourceRewound' });
+
+  // Of a synchronous primary, what is flushed and not acknowledged may be lost without a row of it having been seen.
+  const other = new SourceWatch(null);
+  expect(await other.unfit(server(false, '0/9'))).toBeNull();
+  expect(await other.unfit(server(false, '0/8'))).toBeNull();
+});
