@@ -42,7 +42,7 @@ async function verifyRun(source: Database, target: Database, run: EndedRun, load
   const [expected, found] = await Promise.all([contentOf(source, load.expected), contentOf(target, run.table)]);
   let rowsLost = 0;
   let rowsDuplicated = 0;
-  if (expected.checksum !== found.checksum) {
+  if (expected.checksum !== found.checksum || expected.rows !== found.rows) {
     rowsLost = Math.max(expected.distinct - found.distinct, 0);
     rowsDuplicated = Math.max(found.rows - found.distinct - (expected.rows - expected.distinct), 0);
     problems.push(
@@ -106,7 +106,7 @@ async function leftOver(target: Database): Promise<string[]> {
   ]);
   const sessions = await target.query<{ query: string; state: string }>(
     `select left(query, 80) as query, state from pg_stat_activity
-     where usename = 'etl' and state <> 'idle' and pid <> pg_backend_pid() and xact_start < now() - interval '2 seconds'`,
+     where application_name = 'sluice' and state <> 'idle' and pid <> pg_backend_pid() and xact_start < now() - interval '2 seconds'`,
   );
   const slots = await target.query<{ name: string }>(
     `select slot_name as name from pg_replication_slots where slot_name not in ('pg1', 'pg2')`,
