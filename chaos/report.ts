@@ -94,7 +94,12 @@ export function regionsTable({ steps }: RegionsResult): Table {
       'rows said to be lost',
     ],
     rows: steps.map((each) => [
-      ...[each.step, each.problems.length === 0 ? 'yes' : 'no', seconds(each.recoverSeconds), seconds(each.stallSeconds)],
+      ...[
+        each.step,
+        each.problems.length > 0 ? 'no' : each.late ? `late: ${each.late}` : 'yes',
+        seconds(each.recoverSeconds),
+        seconds(each.stallSeconds),
+      ],
       ...[rows(each.rowsLost), rows(each.rowsSaidLost)],
     ]),
   };

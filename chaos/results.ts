@@ -63,6 +63,8 @@ const regions = z.object({
       step: z.string(),
       /** In whole sentences; empty where all is right. */
       problems: z.array(z.string()),
+      /** What was promised of a time that took longer. It does not fail the suite: the machine may have other things to do. */
+      late: z.string().optional(),
       /** From the command to the first new chunk or commit. */
       recoverSeconds: z.number().nullable(),
       /** The longest time in which no run moved. */
