@@ -51,10 +51,13 @@ export class Liveness {
   /** To be called for each new session, before anything else is asked of it. */
   async meet(client: pg.ClientBase): Promise<void> {
     // What speaks the protocol and is no PostgreSQL need not know these functions.
-    const answer = await client.query<Backend>(WHO).catch((error: unknown) => {
+    const asked = client.query<Backend>(WHO).catch((error: unknown) => {
       if (error instanceof pg.DatabaseError) return null;
       throw error;
     });
+    // Nobody can ask about it yet, and it is answered at once: the way to the server was lost in this very moment.
+    const late = setTimeout(() => cutOff(client, 'a new session has not answered'), SILENT_MS);
+    const answer = await asked.finally(() => clearTimeout(late));
     const backend = answer?.rows[0];
     // Behind a pooler the session is not this server process; nobody can ask for it then.
     if (backend && backend.pid === insidesOf(client).processID) this.#backends.set(client, backend);
