@@ -31,7 +31,6 @@ const load = z.object({
   problems: z.array(z.string()),
   seconds: z.number(),
   rowsPerSecond: z.number(),
-  /** Of a worker that lived through it, at the beginning and at the end; the most of any. */
   /** Of a worker that lives on: the median of each tenth of the time; of any, at most. */
   workerBytes: z.object({ tenths: z.array(z.number()), most: z.number() }),
   /** Of the small runs, from start to end: one alone, the median of as many without large ones, median and worst beside large ones. */

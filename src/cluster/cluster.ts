@@ -14,6 +14,7 @@ import { chooseNetwork } from './network.ts';
 import { placeParts, wantedServices } from './parts.ts';
 import { processesOf, type Which } from './postmaster.ts';
 import { findPrograms, installPrograms, requireAll } from './programs.ts';
+import { isSupervised } from './status.ts';
 import { Supervisor } from './supervisor.ts';
 
 const SUPERVISE = fileURLToPath(new URL('./supervise.js', import.meta.url));
@@ -64,7 +65,7 @@ export async function clusterUp(options: UpOptions): Promise<ClusterRecord> {
   });
 
   const before = await readCluster(folder);
-  if (before?.supervisor && isAlive(before.supervisor)) {
+  if (before && isSupervised(before)) {
     if (JSON.stringify(before.wanted) !== JSON.stringify(wanted)) {
       throw new PermanentError('ClusterRuns', 'A cluster with other options runs in this folder. Stop it first: sluice cluster down.');
     }

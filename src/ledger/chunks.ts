@@ -76,7 +76,7 @@ export async function recordChunk(client: Connection, fence: Fence, chunk: Chunk
        insert into sluice.chunks (run_key, partition, chunk, epoch, position, last, rows_read, rows_staged, rows_quarantined, logged)
        select $1, $2::int, $3::int, $4::int, $5::jsonb, $6::bool, $7::bigint, $8::bigint, $9::bigint, $11::bool
        where $3 = 0 or exists (
-         select from sluice.chunks where run_key = $1 and partition = $2 and chunk = $3 - 1 and position is not distinct from $12::jsonb)
+         select from sluice.chunks where run_key = $1 and partition = $2 and chunk = $3 - 1 and position = $12::jsonb)
        on conflict do nothing
        returning true
      ), moved as (

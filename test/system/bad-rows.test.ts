@@ -37,6 +37,11 @@ const run = async (name: string, params = {}) => await resultOf(await startRun(c
 const file = (name: string) => join(flow.folder, name);
 
 describe('CSV', () => {
+  const ZIPCODES = ['zip_code', 'latitude', 'longitude', 'city', 'state', 'county'];
+  const named = (row: readonly (string | null)[]) => Object.fromEntries(ZIPCODES.map((name, index) => [name, row[index]]));
+  /** The row that a table has before it is loaded. */
+  const ALREADY = ['already', '', '', '', '', ''];
+
   pipeline(
     'zipcodes',
     `source: csv({ files: 'zipcodes.csv' }), tolerate: { quarantined: 20 }, chunk: { rows: 5_000 },
@@ -86,12 +91,7 @@ describe('CSV', () => {
     // Then each bad line is in quarantine as it was, and each good one in the table
     expect(await quarantineOf(url, summary.runKey)).toEqual(expected);
     expect(summary).toMatchObject({ rowsRead: good.length + 18, rowsLoaded: good.length, rowsQuarantined: 18 });
-    const names = ['zip_code', 'latitude', 'longitude', 'city', 'state', 'county'];
-    await expectRows(
-      url,
-      'zipcodes',
-      good.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]]))),
-    );
+    await expectRows(url, 'zipcodes', good.map(named));
   });
 
   pipeline(
@@ -107,11 +107,10 @@ describe('CSV', () => {
       `create table twins (zip_code text primary key, latitude text, longitude text, city text, state text, county text);
        insert into twins values ('already', '', '', '', '', '')`,
     );
-    const names = ['zip_code', 'latitude', 'longitude', 'city', 'state', 'county'];
     const good = realRows('zipcodes.csv');
     const [second, last] = [good[1], good.at(-1)].map((row) => (row ?? []).join(','));
     const lines = good.map((row) => row.join(','));
-    const expected = await writeDirtyFile(file('twins.csv'), names.join(','), lines, [
+    const expected = await writeDirtyFile(file('twins.csv'), ZIPCODES.join(','), lines, [
       dirt(`${second}`, 'zip_code', 'duplicate key in this run'),
       dirt(`${second}!`, 'zip_code', 'duplicate key in this run'),
     ]);
@@ -119,25 +118,17 @@ describe('CSV', () => {
     // When the file holds keys twice, they are in quarantine as they were, and all else is loaded
     const summary = await run('twins', { file: 'twins.csv' });
     expect(await quarantineOf(url, summary.runKey)).toEqual(expected);
-    const rows = [['already', '', '', '', '', ''], ...good];
-    await expectRows(
-      url,
-      'twins',
-      rows.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]]))),
-    );
+    const rows = [ALREADY, ...good];
+    await expectRows(url, 'twins', rows.map(named));
 
     // And when the key is the target's already, the run fails and says which
-    await writeFile(file('again.csv'), `${names.join(',')}\n${last}\n`);
+    await writeFile(file('again.csv'), `${ZIPCODES.join(',')}\n${last}\n`);
     const failure = await failureOf(await startRun(client, flow, 'twins', { file: 'again.csv' }));
     expect(failure).toMatchObject({
       type: 'DataRefused',
       message: expect.stringMatching(/Key \(zip_code\).*already exists.*Nothing was changed/s),
     });
-    await expectRows(
-      url,
-      'twins',
-      rows.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]]))),
-    );
+    await expectRows(url, 'twins', rows.map(named));
   });
 
   const STRIKES = [
@@ -178,13 +169,12 @@ describe('CSV', () => {
       `create table twins_in_parts (zip_code text primary key, latitude text, longitude text, city text, state text, county text);
        insert into twins_in_parts values ('already', '', '', '', '', '')`,
     );
-    const names = ['zip_code', 'latitude', 'longitude', 'city', 'state', 'county'];
     const good = realRows('zipcodes.csv').slice(0, 1_200);
     const parts = Array.from({ length: 12 }, (_, nth) => good.slice(nth * 100, nth * 100 + 100));
     await mkdir(file('parts'));
     for (const [nth, rows] of parts.entries()) {
       const lines = [...rows, rows[7] ?? []].map((row) => row.join(','));
-      await writeFile(file(`parts/${nth}.csv`), `${[names.join(','), ...lines].join('\n')}\n`);
+      await writeFile(file(`parts/${nth}.csv`), `${[ZIPCODES.join(','), ...lines].join('\n')}\n`);
     }
 
     // When they are loaded
@@ -194,11 +184,7 @@ describe('CSV', () => {
     expect(summary).toMatchObject({ rowsLoaded: good.length, rowsQuarantined: parts.length });
     const quarantined = (await quarantineOf(url, summary.runKey)).map(({ record, reason }) => [record, reason]);
     expect(quarantined.sort()).toEqual(parts.map((rows) => [(rows[7] ?? []).join(','), 'duplicate key in this run']).sort());
-    await expectRows(
-      url,
-      'twins_in_parts',
-      [['already', '', '', '', '', ''], ...good].map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]]))),
-    );
+    await expectRows(url, 'twins_in_parts', [ALREADY, ...good].map(named));
   });
 
   test('dates, integers, and a row function that throws', async () => {

@@ -90,7 +90,8 @@ export async function clusterStatusCommand(session: Session): Promise<void> {
   const parts = clusters.flatMap((cluster) => cluster.parts);
   const supervised = clusters.every((cluster) => cluster.supervised);
   session.output.result({ parts, supervised }, () => statusText(parts));
-  if (!supervised && parts.some(({ pid }) => pid !== null))
+  // What is down as a whole is meant to be.
+  if (clusters.some((cluster) => !cluster.supervised && cluster.parts.some(({ pid }) => pid !== null)))
     session.output.note('The supervisor does not run: a part that dies stays away. Start it again with what runs: sluice cluster up.');
 }
 
