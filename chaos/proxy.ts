@@ -20,15 +20,17 @@ export class FaultyProxy {
   readonly #target: Place;
   readonly #listener: Server;
   readonly #pairs = new Set<Pair>();
+  readonly #forgotten = new Set<Socket>();
   #latencyMs = 0;
   #silent = false;
   #answersToLose = 0;
+  #forgetsAt: string | null = null;
   /** Answers to COMMIT that were lost. */
   lost = 0;
 
   private constructor(target: Place) {
     this.#target = target;
-    this.#listener = createServer({ noDelay: true }, (client) => this.#serve(client));
+    this.#listener = createServer({ noDelay: true, allowHalfOpen: true }, (client) => this.#serve(client));
   }
 
   static async start(target: Place): Promise<FaultyProxy> {
@@ -71,12 +73,12 @@ export class FaultyProxy {
 
   /** The servers' side of all connections is gone; the clients hear nothing of it. */
   halfOpen(): void {
-    for (const pair of this.#pairs) {
-      pair.client.removeAllListeners('data');
-      pair.client.resume();
-      this.#pairs.delete(pair);
-      pair.server.destroy();
-    }
+    for (const pair of this.#pairs) this.#forget(pair);
+  }
+
+  /** From now on a connection whose client sends this is half-open instead; null ends it. */
+  halfOpenAt(sent: string | null): void {
+    this.#forgetsAt = sent;
   }
 
   /** The next answers to COMMIT do not arrive: the connection is gone instead. */
@@ -88,6 +90,15 @@ export class FaultyProxy {
   async stop(): Promise<void> {
     this.#listener.close();
     this.reset();
+    for (const client of this.#forgotten) client.resetAndDestroy();
+  }
+
+  #forget(pair: Pair): void {
+    this.#pairs.delete(pair);
+    pair.server.destroy();
+    pair.client.removeAllListeners('data');
+    pair.client.resume();
+    this.#forgotten.add(pair.client);
   }
 
   #serve(client: Socket): void {
@@ -104,7 +115,15 @@ export class FaultyProxy {
       });
       if (this.#silent) socket.pause();
     }
+    // Not even the goodbye of one that is forgotten is answered.
+    client.on('end', () => {
+      if (this.#pairs.has(pair)) client.end();
+    });
     client.on('data', (data) => {
+      if (this.#forgetsAt !== null && data.includes(this.#forgetsAt, 0, 'latin1')) {
+        this.#forget(pair);
+        return;
+      }
       if (this.#answersToLose > 0 && data.includes(COMMIT)) {
         this.#answersToLose -= 1;
         pair.doomed = true;

@@ -30,6 +30,9 @@ function network({ name, says, on = ({ database }) => database, begin, seconds =
   };
 }
 
+/** Part of what a worker asks each new session before anything else. */
+const FIRST_QUESTION = 'pg_backend_pid';
+
 export const NETWORK_FAULTS: readonly Fault[] = [
   network({
     ...{ name: 'slow network', says: '200 ms later, to PostgreSQL, for 10 s', seconds: 10 },
@@ -43,9 +46,16 @@ export const NETWORK_FAULTS: readonly Fault[] = [
     end: (proxy) => proxy.silence(false),
   }),
   network({
-    name: 'half-open connections',
-    says: 'the server’s side is gone, the worker’s hears nothing of it',
-    begin: (proxy) => proxy.halfOpen(),
+    ...{
+      name: 'half-open connections',
+      says: 'the server’s side is gone, the worker’s hears nothing of it; new ones go the same way for 3 s',
+      seconds: 3,
+    },
+    begin: (proxy) => {
+      proxy.halfOpen();
+      proxy.halfOpenAt(FIRST_QUESTION);
+    },
+    end: (proxy) => proxy.halfOpenAt(null),
   }),
   network({
     ...{ name: 'answers to COMMIT lost', says: 'the next two on each way; the connection is reset instead' },

@@ -6,6 +6,9 @@ import { freshDatabase } from '../helpers/servers.ts';
 
 jest.setTimeout(90_000);
 
+/** The last message of a session: https://www.postgresql.org/docs/current/protocol-message-formats.html */
+const TERMINATE = 'X\0\0\0\x04';
+
 async function behindProxy() {
   const url = new URL(await freshDatabase('half_open'));
   const proxy = await FaultyProxy.start({ host: url.hostname, port: Number(url.port) });
@@ -34,6 +37,27 @@ test.concurrent('a session of the pool that went half-open while nobody used it 
   proxy.halfOpen();
   await expect(database.query('select 2 as two')).rejects.toMatchObject({ code: 'DatabaseUnreachable' });
   expect(await database.query('select 2 as two')).toEqual([{ two: 2 }]);
+});
+
+test.concurrent('a session whose way is lost at its very first question is given up', async () => {
+  const { proxy, database } = await behindProxy();
+  proxy.halfOpenAt('pg_backend_pid');
+  const both = [database.query('select 1'), database.query('select 1')];
+  for (const asked of both) await expect(asked).rejects.toMatchObject({ code: 'DatabaseUnreachable', blameless: true });
+  proxy.halfOpenAt(null);
+  expect(await database.query('select 2 as two')).toEqual([{ two: 2 }]);
+});
+
+test.concurrent('a half-open session is given up though who asks for it loses its way too', async () => {
+  const { proxy, database } = await behindProxy();
+  const waiting = database.transaction(async (client) => {
+    const asked = client.query('select pg_sleep(1)');
+    proxy.halfOpen();
+    // Who asks hears that the session is gone, says goodbye, and is never heard.
+    proxy.halfOpenAt(TERMINATE);
+    await asked;
+  });
+  await expect(waiting).rejects.toMatchObject({ code: 'DatabaseUnreachable', blameless: true });
 });
 
 test.concurrent('a session whose proxy hangs is given up, and the next one goes another way', async () => {

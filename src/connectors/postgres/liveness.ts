@@ -29,7 +29,7 @@ const WHO = `select pg_backend_pid() as pid, coalesce(host(inet_server_addr()) |
 interface Insides {
   readonly readyForQuery: boolean;
   readonly processID: number;
-  readonly connection: { readonly stream: { readonly bytesRead: number; destroy(error: Error): void } };
+  readonly connection: { readonly stream: { readonly bytesRead: number; destroy(error: Error): void; destroySoon(): void } };
 }
 
 const insidesOf = (client: pg.ClientBase): Insides => client as unknown as Insides;
@@ -125,7 +125,9 @@ export class Liveness {
       );
       return rowCount === 0;
     } finally {
-      await client.end().catch(() => {});
+      // The goodbye's answer is not waited for: the way to the server may be lost in this very moment.
+      void client.end().catch(() => {});
+      insidesOf(client).connection.stream.destroySoon();
     }
   }
 }
