@@ -5,7 +5,7 @@ import { plainTable } from '../bench/table.ts';
 import { Database } from '../src/connectors/postgres/database.ts';
 import { writeJsonFile } from '../src/local/json-file.ts';
 import { makeDeploy } from './faults/deploy.ts';
-import type { SmallDisk } from './faults/disk-full.ts';
+import { diskFull } from './faults/disk-full.ts';
 import type { Fault } from './faults/fault.ts';
 import { NETWORK_FAULTS } from './faults/network.ts';
 import { PROCESS_FAULTS } from './faults/processes.ts';
@@ -20,6 +20,7 @@ import { addTrial, type Results, readResults } from './results.ts';
 import { type Arena, type RoundContext, round, storm, type Trial } from './round.ts';
 import { Runs } from './runs.ts';
 import { ROOT, type Scene, startScene } from './scene.ts';
+import type { SmallDisk } from './small-disk.ts';
 
 const say = (message: string) => console.error(`chaos ${process.uptime().toFixed(0).padStart(5)} s: ${message}`);
 const PIPELINES = ['departures', 'delays', 'flights', 'zipcodes'];
@@ -150,14 +151,15 @@ async function killsUntil(kills: number, end: number, context: RoundContext, are
 async function everyFault(options: ChaosOptions, end: number, context: RoundContext, arena: Arena, suite: Suite): Promise<void> {
   const { scene } = context;
   const small = scene.smallDisk;
-  const faults = [...PROCESS_FAULTS, ...NETWORK_FAULTS, await makeDeploy(scene.folder), ...(small ? [small.fault] : [])];
+  const full = small ? diskFull(small) : null;
+  const faults = [...PROCESS_FAULTS, ...NETWORK_FAULTS, await makeDeploy(scene.folder), ...(full ? [full] : [])];
   if (!small) say('disk full: left out, for this machine does not let us mount a file system');
   const wanted = faults.filter(({ name }) => options.only.length === 0 || options.only.some((part) => name.includes(part)));
   const onSmall = small ? await smallArena(small) : null;
   for (let time = 0; time < options.times; time += 1) {
     for (const fault of wanted) {
       if (Date.now() > end) return;
-      const trial = await round(context, fault === small?.fault && onSmall ? onSmall : arena, fault);
+      const trial = await round(context, fault === full && onSmall ? onSmall : arena, fault);
       const recovered = trial.recoverSeconds === null ? '' : `, recovered in ${trial.recoverSeconds.toFixed(1)} s`;
       say(
         `${fault.name} (${trial.what}): ${trial.problems.length === 0 ? 'survived' : 'NOT SURVIVED'}${recovered}, ${trial.seconds.toFixed(0)} s in all`,

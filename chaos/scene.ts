@@ -9,8 +9,8 @@ import { chooseNetwork } from '../src/cluster/network.ts';
 import { Supervisor } from '../src/cluster/supervisor.ts';
 import { Database } from '../src/connectors/postgres/database.ts';
 import { type ExpectedLoad, prepareData } from './data.ts';
-import { makeSmallDisk, type SmallDisk } from './faults/disk-full.ts';
 import { FaultyProxy, type Place } from './proxy.ts';
+import { makeSmallDisk, type SmallDisk } from './small-disk.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 

@@ -1,54 +1,19 @@
-/** The disk of a target is full: a PostgreSQL of its own, on a small file system of its own. */
-import { execFile } from 'node:child_process';
-import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+/** The disk of a target is full. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { type PostgresServer, startPostgresServer } from '../../src/local/postgres-server.ts';
-import { isAlive } from '../../src/local/process-identity.ts';
+import type { SmallDisk } from '../small-disk.ts';
 import type { Fault } from './fault.ts';
 
-const run = promisify(execFile);
-const MEGABYTES = 320;
 const FULL_MS = 10_000;
 
-export interface SmallDisk {
-  /** Of the database on it. */
-  readonly url: string;
-  readonly fault: Fault;
-  stop(): Promise<void>;
-}
-
-/** Null where this machine does not let us mount a file system. */
-export async function makeSmallDisk(folder: string): Promise<SmallDisk | null> {
-  await mkdir(folder, { recursive: true });
-  try {
-    await run('mount', ['-t', 'tmpfs', '-o', `size=${MEGABYTES}m,mode=755`, 'tmpfs', folder]);
-  } catch {
-    return null;
-  }
-  const settings = { max_wal_size: '64MB', min_wal_size: '32MB' };
-  const start = (port?: number): Promise<PostgresServer> => startPostgresServer({ folder: join(folder, 'postgres'), port, settings });
-  let server = await start();
-  const filler = join(folder, 'filler');
+export function diskFull(disk: SmallDisk): Fault {
   return {
-    url: server.url,
-    fault: {
-      ...{ name: 'disk full', says: `of the target, for ${FULL_MS / 1000} s`, isKill: false },
-      run: async (_scene, _random, broken) => {
-        const { bavail, bsize } = await statfs(folder);
-        await writeFile(filler, Buffer.alloc(bavail * bsize)).catch(() => {}); // to the last block
-        broken();
-        await delay(FULL_MS);
-        await rm(filler);
-        // A server that cannot write its log gives up; whoever keeps it up starts it again.
-        if (!isAlive(server.process)) server = await start(server.port);
-        return { what: `${MEGABYTES} MB` };
-      },
-    },
-    stop: async () => {
-      await server.stop('immediate');
-      await run('umount', [folder]);
+    ...{ name: 'disk full', says: `of the target, for ${FULL_MS / 1000} s`, isKill: false },
+    run: async (_scene, _random, broken) => {
+      await disk.fill();
+      broken();
+      await delay(FULL_MS);
+      await disk.empty();
+      return { what: `${disk.megabytes} MB` };
     },
   };
 }

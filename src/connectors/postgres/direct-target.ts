@@ -2,7 +2,8 @@
 import { PermanentError } from '../../errors.ts';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, type Database, quoteName, quoteTable } from './database.ts';
-import { declareColumns, type LoadColumn, lockTarget, nameOfLock, targetPlace } from './load.ts';
+import { declareColumns, lockTarget, nameOfLock, targetPlace } from './load.ts';
+import type { LoadColumn } from './load-column.ts';
 import type { TargetTable } from './target-table.ts';
 
 /**

@@ -4,14 +4,9 @@ import type { PartitionFilter } from '../source.ts';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
 import { readDigest } from './digest.ts';
+import type { LoadColumn } from './load-column.ts';
 import { storablePartitions } from './partition-values.ts';
 import { equalMeansSame, withoutLength } from './types.ts';
-
-export interface LoadColumn {
-  readonly name: string;
-  readonly sqlType: string;
-  readonly notNull: boolean;
-}
 
 export interface LoadRequest {
   readonly target: PostgresTargetConfig;

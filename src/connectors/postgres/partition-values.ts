@@ -4,7 +4,7 @@ import type { PartitionFilter } from '../source.ts';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
 import { isDataError } from './errors.ts';
-import type { LoadColumn } from './load.ts';
+import type { LoadColumn } from './load-column.ts';
 import { withoutLength } from './types.ts';
 
 type ValueFilter = Extract<PartitionFilter, { kind: 'equals' }> & { readonly value: string };

@@ -7,7 +7,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { PostgresTargetConfig } from './config.ts';
 import { type Connection, quoteName, quoteTable } from './database.ts';
 import { LOCK_NOT_AVAILABLE, sqlState } from './errors.ts';
-import { declareColumns, type LoadColumn, type TargetPlace, targetPlace } from './load.ts';
+import { declareColumns, type TargetPlace, targetPlace } from './load.ts';
+import type { LoadColumn } from './load-column.ts';
 
 /** Where a table is built that will take the target's place. */
 export interface Beside {
