@@ -33,6 +33,12 @@ export function realRows(file: string): string[][] {
   return lines.slice(1).map((line) => line.split(','));
 }
 
+/** The columns of zipcodes.csv. */
+export const ZIPCODES = ['zip_code', 'latitude', 'longitude', 'city', 'state', 'county'];
+
+/** A row of zipcodes.csv by the names of its columns. */
+export const zipcode = (row: readonly (string | null)[]) => Object.fromEntries(ZIPCODES.map((name, index) => [name, row[index]]));
+
 /**
  * Writes the lines with the dirt spread evenly after the first of them.
  * @returns what the quarantine must hold, in the order of the file
