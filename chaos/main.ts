@@ -1,26 +1,26 @@
 /** `npm run chaos`: breaks a cluster of its own while pipelines run. */
-import { cp, mkdir, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { plainTable } from '../bench/table.ts';
 import { Database } from '../src/connectors/postgres/database.ts';
-import { writeJsonFile } from '../src/local/json-file.ts';
-import { makeDeploy } from './faults/deploy.ts';
-import { diskFull } from './faults/disk-full.ts';
-import type { Fault } from './faults/fault.ts';
+import { describeError } from '../src/errors.ts';
+import { makeDeploy, ROLLING_DEPLOY } from './faults/deploy.ts';
+import { DISK_FULL, diskFull } from './faults/disk-full.ts';
 import { NETWORK_FAULTS } from './faults/network.ts';
 import { PROCESS_FAULTS } from './faults/processes.ts';
 import { measureLoad } from './load.ts';
 import { type ChaosOptions, LOAD_MINUTES, parseOptions } from './options.ts';
 import { measurePromises } from './promises.ts';
-import { Random } from './random.ts';
+import { Random, seedOf } from './random.ts';
 import { proveRegions } from './regions/proof.ts';
 import { RegionsScene } from './regions/scene.ts';
-import { faultsJson, faultsTable, loadTable, promisesTable, regionsTable, writeDocument } from './report.ts';
-import { addTrial, type Results, readResults } from './results.ts';
-import { type Arena, type RoundContext, round, storm, type Trial } from './round.ts';
+import { faultsJson, faultsTable, loadTable, promisesTable, regionsTable } from './report.ts';
+import { commitOf, readResults } from './results.ts';
+import { type Arena, type RoundContext, round, storm } from './round.ts';
 import { Runs } from './runs.ts';
 import { ROOT, type Scene, startScene } from './scene.ts';
 import type { SmallDisk } from './small-disk.ts';
+import { Suite } from './suite.ts';
 
 const say = (message: string) => console.error(`chaos ${process.uptime().toFixed(0).padStart(5)} s: ${message}`);
 const PIPELINES = ['departures', 'delays', 'flights', 'zipcodes'];
@@ -35,66 +35,6 @@ function cleanUp(): Promise<void> {
     for (const each of cleanups.reverse()) await each().catch((error) => say(`cleaning up: ${error}`));
   })();
   return cleaning;
-}
-
-interface Files {
-  readonly results: string;
-  readonly document: string;
-}
-
-class Suite {
-  readonly files: Files;
-  /** Over all calls. */
-  all: Results;
-  /** Of this call. */
-  session: Results;
-  failed = false;
-  readonly #seed: number;
-
-  constructor(seed: number, files: Files, all: Results) {
-    this.#seed = seed;
-    this.files = files;
-    this.all = all;
-    this.session = { ...all, seeds: [seed], faults: {}, load: null, promises: null, regions: null };
-  }
-
-  async add(trials: readonly Trial[], faults: readonly Fault[]): Promise<void> {
-    for (const trial of trials) {
-      const fault = faults.find(({ name }) => name === trial.fault) as Fault;
-      this.session = addTrial(this.session, trial, fault, this.#seed);
-      this.all = addTrial(this.all, trial, fault, this.#seed);
-    }
-    const problems = [...new Set(trials.flatMap((trial) => trial.problems))];
-    for (const problem of problems) say(`NOT SURVIVED: ${problem}`);
-    this.failed ||= problems.length > 0;
-    await this.save();
-  }
-
-  async setLoad(load: NonNullable<Results['load']>): Promise<void> {
-    this.session = { ...this.session, load };
-    this.all = { ...this.all, load };
-    this.failed ||= load.problems.length > 0;
-    await this.save();
-  }
-
-  async setPromises(promises: NonNullable<Results['promises']>): Promise<void> {
-    this.session = { ...this.session, promises };
-    this.all = { ...this.all, promises };
-    this.failed ||= promises.problems.length > 0;
-    await this.save();
-  }
-
-  async setRegions(regions: NonNullable<Results['regions']>): Promise<void> {
-    this.session = { ...this.session, regions };
-    this.all = { ...this.all, regions };
-    this.failed ||= regions.steps.some(({ problems }) => problems.length > 0);
-    await this.save();
-  }
-
-  async save(): Promise<void> {
-    await writeJsonFile(this.files.results, this.all);
-    await writeDocument(this.files.document, join(ROOT, 'docs/reliability.md'), this.all);
-  }
 }
 
 async function run(options: ChaosOptions, suite: Suite): Promise<void> {
@@ -113,6 +53,8 @@ async function runRegions(suite: Suite): Promise<void> {
 }
 
 async function runCluster(options: ChaosOptions, suite: Suite): Promise<void> {
+  const names = [...[...PROCESS_FAULTS, ...NETWORK_FAULTS].map(({ name }) => name), ROLLING_DEPLOY, DISK_FULL];
+  if (!names.some((name) => isWanted(options, name))) throw new Error(`no fault is called so; there are: ${names.join(', ')}`);
   say(`seed ${options.seed}: the same again with --seed ${options.seed}`);
   const scene = await startScene({ workers: WORKERS, say });
   cleanups.push(() => scene.stop());
@@ -124,8 +66,8 @@ async function runCluster(options: ChaosOptions, suite: Suite): Promise<void> {
   const end = Date.now() + (options.minutes ?? 24 * 60) * 60_000;
 
   if (options.load !== null) await suite.setLoad(await measureLoad(context, options.load, (options.minutes ?? LOAD_MINUTES) * 60_000));
-  else if (options.promises !== null) await suite.setPromises(await measurePromises(context, arena, options.promises));
-  else if (options.kills !== null) await killsUntil(options.kills, end, context, arena, suite);
+  else if (options.promises !== null) await suite.setPromises(await measurePromises(context, arena, options.promises, end));
+  else if (options.kills !== null) await killsUntil(options.kills, options.seed, end, context, arena, suite);
   else await everyFault(options, end, context, arena, suite);
 }
 
@@ -138,13 +80,19 @@ async function keepLogs({ folder }: Scene, { failed, files }: Suite): Promise<vo
   say(`the logs of all parts: ${logs}`);
 }
 
-async function killsUntil(kills: number, end: number, context: RoundContext, arena: Arena, suite: Suite): Promise<void> {
+async function killsUntil(kills: number, seed: number, end: number, context: RoundContext, arena: Arena, suite: Suite): Promise<void> {
   const faults = PROCESS_FAULTS.filter(({ isKill }) => isKill);
   const done = () => faults.reduce((sum, { name }) => sum + (suite.all.faults[name]?.tried ?? 0), 0);
-  while (done() < kills && Date.now() < end && !suite.failed) {
-    const next = () => context.random.pick(faults);
-    await suite.add(await storm(context, arena, { next, most: Math.min(STORM, kills - done()) }), faults);
+  say(`${done()} of ${kills} kills`);
+  for (let nth = 0; done() < kills && Date.now() < end && !suite.failed; nth += 1) {
+    // The first storm of a seed is that seed's own, so that any of them can be the first.
+    const own = nth === 0 ? seed : seedOf(seed, `storm ${nth}`);
+    const random = new Random(own);
+    const next = () => random.pick(faults);
+    const { trials, problems } = await storm({ ...context, random }, arena, { next, most: Math.min(STORM, kills - done()) });
+    await suite.add(trials, problems, faults);
     say(`${done()} of ${kills} kills`);
+    if (suite.failed) say(`the same storm again: --kills ${STORM} --seed ${own} --out FOLDER`);
   }
 }
 
@@ -154,19 +102,25 @@ async function everyFault(options: ChaosOptions, end: number, context: RoundCont
   const full = small ? diskFull(small) : null;
   const faults = [...PROCESS_FAULTS, ...NETWORK_FAULTS, await makeDeploy(scene.folder), ...(full ? [full] : [])];
   if (!small) say('disk full: left out, for this machine does not let us mount a file system');
-  const wanted = faults.filter(({ name }) => options.only.length === 0 || options.only.some((part) => name.includes(part)));
+  const wanted = faults.filter(({ name }) => isWanted(options, name));
   const onSmall = small ? await smallArena(small) : null;
   for (let time = 0; time < options.times; time += 1) {
     for (const fault of wanted) {
       if (Date.now() > end) return;
-      const trial = await round(context, fault === full && onSmall ? onSmall : arena, fault);
+      // Each has numbers of its own, so that it can be repeated without the others.
+      const random = new Random(seedOf(options.seed, `${fault.name} ${time}`));
+      const trial = await round({ ...context, random }, fault === full && onSmall ? onSmall : arena, fault);
       const recovered = trial.recoverSeconds === null ? '' : `, recovered in ${trial.recoverSeconds.toFixed(1)} s`;
       say(
         `${fault.name} (${trial.what}): ${trial.problems.length === 0 ? 'survived' : 'NOT SURVIVED'}${recovered}, ${trial.seconds.toFixed(0)} s in all`,
       );
-      await suite.add([trial], faults);
+      await suite.add([trial], trial.problems, faults);
     }
   }
+}
+
+function isWanted({ only }: ChaosOptions, name: string): boolean {
+  return only.length === 0 || only.some((part) => name.includes(part));
 }
 
 async function smallArena(small: SmallDisk): Promise<Arena> {
@@ -187,15 +141,21 @@ const out = options.out === null ? null : resolve(options.out);
 process.chdir(ROOT);
 if (out) await mkdir(out, { recursive: true });
 const files = { results: join(out ?? join(ROOT, 'chaos'), 'results.json'), document: join(out ?? join(ROOT, 'docs'), 'reliability.md') };
-const suite = new Suite(options.seed, files, await readResults(files.results));
+const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+const all = await readResults(files.results, version);
+const suite = new Suite({ seed: options.seed, commit: await commitOf(ROOT), files, all, say });
 try {
   await run(options, suite);
+  // All kills that were asked for may have been there before.
+  if (!suite.hasTried && options.kills === null) throw new Error('nothing was tried');
 } catch (error) {
-  console.error('chaos:', error);
+  console.error(`chaos: ${describeError(error)}`);
   suite.failed = true;
 }
 await cleanUp();
-if (!options.regions) console.log(plainTable(faultsTable(suite.session)).join('\n'));
+// Kills are accumulated, and told as such.
+const shown = options.kills === null ? suite.session : suite.all;
+if (!options.regions) console.log(plainTable(faultsTable(shown)).join('\n'));
 if (suite.session.regions) console.log(plainTable(regionsTable(suite.session.regions)).join('\n'));
 if (suite.session.promises) console.log(plainTable(promisesTable(suite.session.promises)).join('\n'));
 if (suite.session.load) console.log(plainTable(loadTable(suite.session.load)).join('\n'));
@@ -203,7 +163,7 @@ console.log(`${suite.failed ? 'NOT all survived' : 'All survived'}; seed ${optio
 if (options.json)
   console.log(
     JSON.stringify({
-      ...{ seed: options.seed, faults: faultsJson(suite.session) },
+      ...{ seed: options.seed, faults: faultsJson(shown) },
       ...{ regions: suite.session.regions?.steps ?? [], load: suite.session.load, promises: suite.session.promises },
     }),
   );

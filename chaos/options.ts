@@ -30,7 +30,11 @@ export function parseOptions(argv: readonly string[]): ChaosOptions {
     .description(
       'Breaks a cluster of its own in every way while pipelines run, and looks whether each run ends with exactly the right rows.',
     )
-    .option('--seed <n>', 'repeats what this seed has done', whole(0))
+    .option(
+      '--seed <n>',
+      'draws the numbers of this seed again: which part, and when; each fault, and each storm of --kills, has its own',
+      whole(0),
+    )
     .option('--kills <n>', 'random kills, one after the other, until so many are accumulated over all calls', whole(1))
     .option('--load <runs>', `so many runs at once for ${LOAD_MINUTES} minutes or --minutes, with a worker killed every minute`, whole(1))
     .option(

@@ -9,7 +9,8 @@ import { type Arena, type RoundContext, storm } from './round.ts';
 /** Of one set of runs, at most. */
 const MOST = 20;
 
-export async function measurePromises(context: RoundContext, arena: Arena, times: number): Promise<PromisesResult> {
+/** @param end when it ends, with what is there, in milliseconds since 1970 */
+export async function measurePromises(context: RoundContext, arena: Arena, times: number, end: number): Promise<PromisesResult> {
   const faults = PROCESS_FAULTS.flatMap((fault) => {
     const promisedSeconds = fault.afterFailoverSeconds ?? fault.promisedSeconds;
     if (promisedSeconds === undefined) return [];
@@ -17,10 +18,10 @@ export async function measurePromises(context: RoundContext, arena: Arena, times
   });
   const problems: string[] = [];
   const open = () => faults.filter(({ recoverSeconds }) => recoverSeconds.length < times);
-  while (open().length > 0 && problems.length === 0) {
-    const trials = await storm(context, arena, {
+  while (open().length > 0 && problems.length === 0 && Date.now() < end) {
+    const storming = await storm(context, arena, {
       ...{ most: MOST, whole: true },
-      next: () => (open().length > 0 ? context.random.pick(open()).fault : null),
+      next: () => (open().length > 0 && Date.now() < end ? context.random.pick(open()).fault : null),
       measured(fault, recoverSeconds, failoverSeconds) {
         const of = faults.find((each) => each.fault === fault);
         // Nothing was in hand: it has shown nothing.
@@ -29,8 +30,12 @@ export async function measurePromises(context: RoundContext, arena: Arena, times
         if (failoverSeconds !== null) of.failoverSeconds.push(failoverSeconds);
       },
     });
-    problems.push(...new Set(trials.flatMap((trial) => trial.problems)));
+    problems.push(...storming.problems);
   }
+  const missing = problems.length === 0 ? open() : [];
+  problems.push(
+    ...missing.map(({ fault, recoverSeconds }) => `${fault.name} was measured ${recoverSeconds.length} times, and ${times} were wanted`),
+  );
   for (const { fault, promisedSeconds, recoverSeconds, failoverSeconds } of faults) {
     recoverSeconds.forEach((seconds, nth) => {
       const failover = failoverSeconds[nth] ?? 0;
@@ -40,6 +45,8 @@ export async function measurePromises(context: RoundContext, arena: Arena, times
     });
   }
   for (const problem of problems) context.say(`NOT AS IT SHOULD BE: ${problem}`);
-  const results = faults.map(({ fault, ...figures }) => ({ fault: fault.name, says: fault.says, ...figures }));
+  const results = faults
+    .filter(({ recoverSeconds }) => recoverSeconds.length > 0)
+    .map(({ fault, ...figures }) => ({ fault: fault.name, says: fault.says, ...figures }));
   return { at: new Date().toISOString(), problems, faults: results };
 }

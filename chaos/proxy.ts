@@ -25,8 +25,7 @@ export class FaultyProxy {
   #silent = false;
   #answersToLose = 0;
   #forgetsAt: string | null = null;
-  /** Answers to COMMIT that were lost. */
-  lost = 0;
+  #lost = 0;
 
   private constructor(target: Place) {
     this.#target = target;
@@ -45,6 +44,11 @@ export class FaultyProxy {
   /** Where it listens. */
   get place(): Place {
     return { host: '127.0.0.1', port: (this.#listener.address() as { port: number }).port };
+  }
+
+  /** How many it has at the moment. */
+  get connections(): number {
+    return this.#pairs.size;
   }
 
   /** Everything arrives so much later. */
@@ -83,8 +87,14 @@ export class FaultyProxy {
 
   /** The next answers to COMMIT do not arrive: the connection is gone instead. */
   loseAnswers(count: number): void {
-    this.lost = 0;
     this.#answersToLose = count;
+  }
+
+  /** How many answers to COMMIT were lost since this was asked last. */
+  takeLost(): number {
+    const lost = this.#lost;
+    this.#lost = 0;
+    return lost;
   }
 
   async stop(): Promise<void> {
@@ -132,7 +142,7 @@ export class FaultyProxy {
     });
     server.on('data', (data) => {
       if (pair.doomed) {
-        this.lost += 1;
+        this.#lost += 1;
         client.resetAndDestroy();
         server.destroy();
       } else this.#pass(data, server, client);

@@ -1,4 +1,10 @@
 /** Numbers that look random and are the same for the same seed, so that a failure can be repeated. */
+import { createHash } from 'node:crypto';
+
+/** The seed of one thing among several that a seed stands for: it does not depend on what was drawn before. */
+export function seedOf(seed: number, what: string): number {
+  return createHash('sha256').update(`${seed} ${what}`).digest().readUInt32BE() >>> 1;
+}
 
 export class Random {
   #state: number;

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { replaceSection } from '../bench/page-section.ts';
 import { median } from '../bench/results.ts';
 import { count, fixed, markdownTable, type Table } from '../bench/table.ts';
-import type { Counted, LoadResult, PromisesResult, RegionsResult, Results } from './results.ts';
+import type { Call, Counted, LoadResult, PromisesResult, RegionsResult, Results } from './results.ts';
 
 export function faultsTable({ faults }: Results): Table {
   return {
@@ -26,6 +26,23 @@ export function faultsTable({ faults }: Results): Table {
         ...[recoverMedianSeconds, recoverWorstSeconds, each.promisedSeconds].map((seconds) => (seconds === null ? '-' : fixed(seconds, 1))),
         ...[count(each.rowsLost), count(each.rowsDuplicated), count(each.rowsCopiedAgain)],
       ];
+    }),
+  };
+}
+
+/** Which code was broken, and how often. */
+export function callsTable({ calls }: Results): Table {
+  const groups = new Map<string, Call[]>();
+  for (const call of calls) {
+    const name = `${call.at.slice(0, 10)} ${call.commit}`;
+    groups.set(name, [...(groups.get(name) ?? []), call]);
+  }
+  return {
+    head: ['on', 'commit', 'faults tried', 'survived'],
+    rows: [...groups.values()].map((group) => {
+      const sum = (of: 'tried' | 'survived') => count(group.reduce((total, each) => total + each[of], 0));
+      const [first] = group;
+      return [first?.at.slice(0, 10) ?? '', first?.commit ?? 'not known', sum('tried'), sum('survived')];
     }),
   };
 }
@@ -109,8 +126,9 @@ export function regionsTable({ steps }: RegionsResult): Table {
 export async function writeDocument(file: string, template: string, results: Results): Promise<void> {
   let page = await readFile(file, 'utf8').catch(() => readFile(template, 'utf8'));
   const tried = Object.values(results.faults).reduce((sum, { tried: each }) => sum + each, 0);
-  const setting = `Version ${results.version}, last on ${results.at.slice(0, 10)}: ${count(tried)} faults so far, over ${count(results.seeds.length)} seeds.`;
-  page = replaceSection(page, 'chaos:faults', [setting, '', ...markdownTable(faultsTable(results))], 'reliability.md');
+  const days = markdownTable(callsTable(results));
+  const setting = `Version ${results.version}, last on ${results.at.slice(0, 10)}: ${count(tried)} faults so far.`;
+  page = replaceSection(page, 'chaos:faults', [setting, '', ...markdownTable(faultsTable(results)), '', ...days], 'reliability.md');
   if (results.load) {
     const lines = [`Measured on ${results.load.at.slice(0, 10)}.`, '', ...markdownTable(loadTable(results.load))];
     page = replaceSection(page, 'chaos:load', lines, 'reliability.md');

@@ -1,11 +1,10 @@
 /** What the suite has found, over all its calls. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { z } from 'zod';
 import { readJsonFile } from '../src/local/json-file.ts';
 import type { Fault } from './faults/fault.ts';
 import type { Trial } from './round.ts';
-import { ROOT } from './scene.ts';
 
 const counted = z.object({
   says: z.string(),
@@ -76,10 +75,21 @@ const regions = z.object({
   ),
 });
 
+const call = z.object({
+  at: z.string(),
+  /** Null where nobody knows any more. */
+  seed: z.int().nullable(),
+  /** Of the code that was broken; with `+` where it was changed since. Null where it is not known. */
+  commit: z.string().nullable(),
+  tried: z.int(),
+  survived: z.int(),
+});
+
 const results = z.object({
   version: z.string(),
   at: z.string(),
-  seeds: z.array(z.int()),
+  /** The calls that broke something, in their order. */
+  calls: z.array(call),
   faults: z.record(z.string(), counted),
   // Figures of another kind are no figures any more.
   load: load.nullable().catch(null),
@@ -89,21 +99,36 @@ const results = z.object({
 
 export type Counted = z.infer<typeof counted>;
 export type Results = z.infer<typeof results>;
+export type Call = z.infer<typeof call>;
 export type LoadResult = z.infer<typeof load>;
 export type PromisesResult = z.infer<typeof promises>;
 export type RegionsResult = z.infer<typeof regions>;
 
 const EMPTY = { tried: 0, survived: 0, recoverSeconds: [], rowsLost: 0, rowsDuplicated: 0, rowsCopiedAgain: 0 };
 
+/** What the suite itself changes. */
+const WRITTEN = ['chaos/results.json', 'docs/reliability.md'];
+
+/** The commit that a folder is at, with `+` where files were changed since; null where git does not know. */
+export async function commitOf(folder: string): Promise<string | null> {
+  const git = (...args: string[]) => promisify(execFile)('git', ['-C', folder, ...args]).then(({ stdout }) => stdout.trim());
+  try {
+    const changed = await git('status', '--porcelain', '--untracked-files=no', '.', ...WRITTEN.map((path) => `:!${path}`));
+    return `${await git('rev-parse', '--short', 'HEAD')}${changed === '' ? '' : '+'}`;
+  } catch {
+    return null;
+  }
+}
+
 /** Those of this version; none where there are none. */
-export async function readResults(file: string): Promise<Results> {
-  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  const fresh: Results = { version, at: '', seeds: [], faults: {}, load: null, promises: null, regions: null };
+export async function readResults(file: string, version: string): Promise<Results> {
+  const fresh: Results = { version, at: '', calls: [], faults: {}, load: null, promises: null, regions: null };
   const known = await readJsonFile(file, results, fresh);
   return known.version === version ? known : fresh;
 }
 
-export function addTrial(all: Results, trial: Trial, fault: Fault, seed: number): Results {
+/** @param call in which it was tried: one of those that are known, by the time of its beginning, or another one */
+export function addTrial(all: Results, trial: Trial, fault: Fault, call: Pick<Call, 'at' | 'seed' | 'commit'>): Results {
   const { says } = fault;
   const promisedSeconds = fault.promisedSeconds ?? null;
   const before: Counted = all.faults[trial.fault] ?? { ...EMPTY, says, promisedSeconds };
@@ -118,10 +143,12 @@ export function addTrial(all: Results, trial: Trial, fault: Fault, seed: number)
     rowsDuplicated: before.rowsDuplicated + rowsDuplicated,
     rowsCopiedAgain: before.rowsCopiedAgain + rowsCopiedAgain,
   };
+  const { tried, survived } = all.calls.find(({ at }) => at === call.at) ?? { tried: 0, survived: 0 };
+  const counted = { ...call, tried: tried + 1, survived: survived + (problems.length === 0 ? 1 : 0) };
   return {
     ...all,
     at: new Date().toISOString(),
-    seeds: [...new Set([...all.seeds, seed])],
+    calls: [...all.calls.filter(({ at }) => at !== call.at), counted],
     faults: { ...all.faults, [trial.fault]: after },
   };
 }

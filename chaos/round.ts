@@ -49,23 +49,27 @@ export async function round(context: RoundContext, arena: Arena, fault: Fault): 
   const watch = new Watch(arena.target);
   const problems: string[] = [];
   let broken: Broken = { what: 'nothing' };
-  let ended: EndedRun[] = [];
+  let ended: readonly EndedRun[] = [];
   try {
     const started = await startAll(runs, arena.pipelines);
     await untilChunks(watch, random.between(4, 30));
-    const deadline = Date.now() + END_MS;
-    [broken, ended] = await Promise.all([
-      fault.run(scene, random, (worker) => {
+    await untilInHand(watch, runs, started);
+    let over = false;
+    const ending = endAll(context, arena, started, () => over);
+    try {
+      broken = await fault.run(scene, random, (worker) => {
         if (watch.broke(worker) === 0) context.say('nothing was in hand when it broke');
-      }),
-      Promise.all(started.map((run) => runs.ended(run, deadline))),
-    ]);
-    await broken.back?.();
+      });
+    } finally {
+      over = true;
+      ended = await ending;
+    }
     const missed = await broken.missed?.(runs, ended);
     if (missed) problems.push(missed);
   } catch (error) {
     problems.push(describeError(error));
   }
+  await broken.back?.().catch((error) => problems.push(describeError(error)));
   const verdict = await judge(context, arena, ended);
   await watch.stop();
   return {
@@ -74,6 +78,16 @@ export async function round(context: RoundContext, arena: Arena, fault: Fault): 
     ...{ rowsLost: verdict.rowsLost, rowsDuplicated: verdict.rowsDuplicated, rowsCopiedAgain: watch.rowsCopiedAgain },
     seconds: (performance.now() - began) / 1000,
   };
+}
+
+/** Until all have ended. As long as it is broken there are runs: where all have ended, others begin. */
+async function endAll({ runs }: RoundContext, arena: Arena, started: readonly ChaosRun[], isOver: () => boolean): Promise<EndedRun[]> {
+  const ended: EndedRun[] = [];
+  for (let open = started; open.length > 0; open = isOver() ? [] : await startAll(runs, arena.pipelines)) {
+    const deadline = Date.now() + END_MS;
+    ended.push(...(await Promise.all(open.map((run) => runs.ended(run, deadline)))));
+  }
+  return ended;
 }
 
 export interface Storm {
@@ -87,13 +101,22 @@ export interface Storm {
   readonly measured?: (fault: Fault, recoverSeconds: number | null, failoverSeconds: number | null) => void;
 }
 
+export interface StormEnd {
+  /** What broke, also where it was not looked at to the end. */
+  readonly trials: readonly Trial[];
+  /** In whole sentences; also where nothing broke, because no run began, say. */
+  readonly problems: readonly string[];
+}
+
 /** One thing breaks after the other, as long as runs are open. */
-export async function storm(context: RoundContext, arena: Arena, { next, most, whole = false, measured }: Storm): Promise<Trial[]> {
+export async function storm(context: RoundContext, arena: Arena, { next, most, whole = false, measured }: Storm): Promise<StormEnd> {
   const { scene, runs, random, say } = context;
   const watch = new Watch(arena.target);
   const trials: Omit<Trial, 'problems' | 'rowsLost' | 'rowsDuplicated'>[] = [];
   const problems: string[] = [];
   const ended: EndedRun[] = [];
+  let breaking: Fault | null = null;
+  let isEnough = false;
   try {
     const started = await startAll(runs, arena.pipelines);
     const deadline = Date.now() + END_MS + most * 30_000;
@@ -106,7 +129,9 @@ export async function storm(context: RoundContext, arena: Arena, { next, most, w
         if (!(await untilInHand(watch, runs, started))) break;
       }
       const fault = next();
+      isEnough = fault === null;
       if (fault === null) break;
+      breaking = fault;
       const began = performance.now();
       const copiedAgain = watch.rowsCopiedAgain;
       let failover: Promise<number> | null = null;
@@ -124,23 +149,28 @@ export async function storm(context: RoundContext, arena: Arena, { next, most, w
       const seconds = (performance.now() - began) / 1000;
       measured?.(fault, recoverSeconds, failoverSeconds);
       trials.push({ fault: fault.name, what, recoverSeconds, rowsCopiedAgain: watch.rowsCopiedAgain - copiedAgain, seconds });
+      breaking = null;
       say(`${fault.name} (${what})${recoverSeconds === null ? '' : `, ${recoverSeconds.toFixed(1)} s`}`);
       await delay(random.between(200, 2_000));
     }
     ended.push(...(await ending));
   } catch (error) {
     problems.push(describeError(error));
+    if (breaking) trials.push({ fault: breaking.name, what: 'not to its end', recoverSeconds: null, rowsCopiedAgain: 0, seconds: 0 });
   }
   const verdict = await judge(context, arena, ended);
   await watch.stop();
-  // What went wrong belongs to all kills of the storm.
-  const all = [...problems, ...verdict.problems];
-  return trials.map((trial, nth) => ({
-    ...trial,
+  const all = [...problems, ...verdict.problems, ...(trials.length === 0 && !isEnough ? ['nothing broke: the runs had ended before'] : [])];
+  return {
     problems: all,
-    rowsLost: nth === 0 ? verdict.rowsLost : 0,
-    rowsDuplicated: nth === 0 ? verdict.rowsDuplicated : 0,
-  }));
+    // What went wrong belongs to all kills of the storm.
+    trials: trials.map((trial, nth) => ({
+      ...trial,
+      problems: all,
+      rowsLost: nth === 0 ? verdict.rowsLost : 0,
+      rowsDuplicated: nth === 0 ? verdict.rowsDuplicated : 0,
+    })),
+  };
 }
 
 async function startAll(runs: Runs, pipelines: readonly string[]): Promise<ChaosRun[]> {

@@ -13,9 +13,22 @@ export interface Verdict {
   readonly rowsDuplicated: number;
 }
 
-const TIDY_MS = 60_000;
+export interface Patience {
+  /** How long it may take until nothing is left. */
+  readonly tidyMs: number;
+  /** How long a session may be idle. */
+  readonly idleSeconds: number;
+}
 
-export async function verify(scene: Scene, target: Database, runs: readonly EndedRun[]): Promise<Verdict> {
+/** A pool closes a session that nobody has wanted for ten seconds. */
+const PATIENCE: Patience = { tidyMs: 60_000, idleSeconds: 30 };
+
+export async function verify(
+  scene: Pick<Scene, 'source' | 'loads'>,
+  target: Database,
+  runs: readonly EndedRun[],
+  patience = PATIENCE,
+): Promise<Verdict> {
   const problems: string[] = [];
   let rowsLost = 0;
   let rowsDuplicated = 0;
@@ -26,7 +39,7 @@ export async function verify(scene: Scene, target: Database, runs: readonly Ende
     rowsLost += found.rowsLost;
     rowsDuplicated += found.rowsDuplicated;
   }
-  problems.push(...(await untilTidy(target)));
+  problems.push(...(await untilTidy(scene.source, target, patience)));
   return { problems, rowsLost, rowsDuplicated };
 }
 
@@ -91,31 +104,39 @@ export async function contentOf(database: Database, relation: string): Promise<C
 }
 
 /** What may be there for a moment, and not for longer. */
-async function untilTidy(target: Database): Promise<string[]> {
-  const deadline = Date.now() + TIDY_MS;
+async function untilTidy(source: Database, target: Database, { tidyMs, idleSeconds }: Patience): Promise<string[]> {
+  const deadline = Date.now() + tidyMs;
   for (;;) {
-    const left = await leftOver(target);
+    const left = await leftOver(source, target, idleSeconds);
     if (left.length === 0 || Date.now() > deadline) return left;
     await delay(500);
   }
 }
 
-async function leftOver(target: Database): Promise<string[]> {
+async function leftOver(source: Database, target: Database, idleSeconds: number): Promise<string[]> {
   const tables = await target.query<{ name: string }>(`select tablename as name from pg_tables where schemaname = $1 order by 1`, [
     STAGING_SCHEMA,
   ]);
-  const sessions = await target.query<{ query: string; state: string }>(
-    `select left(query, 80) as query, state from pg_stat_activity
-     where application_name = 'sluice' and state <> 'idle' and pid <> pg_backend_pid() and xact_start < now() - interval '2 seconds'`,
-  );
+  const sessions = (await Promise.all([source, target].map((each) => sessionsLeft(each, idleSeconds)))).flat();
   const slots = await target.query<{ name: string }>(
     `select slot_name as name from pg_replication_slots where slot_name not in ('pg1', 'pg2')`,
   );
   return [
     ...tables.map(({ name }) => `staging table ${name} is left`),
-    ...sessions.map(({ query, state }) => `a session is left (${state}): ${query}`),
+    ...new Set(sessions),
     ...slots.map(({ name }) => `replication slot ${name} is left`),
   ];
+}
+
+/** Of the whole server: in a transaction, though no run is open, or idle for longer than a pool keeps them. */
+async function sessionsLeft(database: Database, idleSeconds: number): Promise<string[]> {
+  const rows = await database.query<{ query: string; state: string; database: string }>(
+    `select left(query, 80) as query, state, datname as database from pg_stat_activity
+     where application_name like 'sluice%' and pid <> pg_backend_pid()
+       and (state <> 'idle' and xact_start < now() - interval '2 seconds' or state = 'idle' and state_change < now() - make_interval(secs => $1))`,
+    [idleSeconds],
+  );
+  return rows.map(({ query, state, database: name }) => `a session is left in ${name} (${state}): ${query}`);
 }
 
 /** Takes the tables of runs that were found right away, so that the database stays small. */

@@ -15,6 +15,8 @@ const BEFORE_END = 'const { run } = plan;';
 const STEP = `if (chaosPatched('${PATCH}')) await chaosSleep(10);`;
 const IMPORT = `import { patched as chaosPatched, sleep as chaosSleep } from '@temporalio/workflow';`;
 
+export const ROLLING_DEPLOY = 'rolling deploy';
+
 /** Makes a release that differs in a step of its workflow, and rolls it out. */
 export async function makeDeploy(folder: string): Promise<Fault> {
   const release = join(folder, 'release');
@@ -27,7 +29,7 @@ export async function makeDeploy(folder: string): Promise<Fault> {
   await writeFile(workflow, `${IMPORT}\n${code.replace(BEFORE_END, `${STEP}\n${BEFORE_END}`)}`);
   await run(process.execPath, [join(release, 'dist/workers/bundle.js')], { cwd: release });
   return {
-    name: 'rolling deploy',
+    name: ROLLING_DEPLOY,
     says: 'workers with new workflow code beside the old ones, which are then stopped; and back',
     isKill: false,
     run: (scene, _random, broken) => roll(scene, join(release, 'dist/workers/worker.js'), broken),
@@ -38,11 +40,21 @@ async function roll({ supervisor, workerEnv, folder }: Scene, entry: string, bro
   const old = supervisor.names().filter((name) => name.startsWith('worker'));
   const env = { ...process.env, ...workerEnv(0), SLUICE_PIPELINES: join(ROOT, 'chaos/pipelines') };
   const pool = startWorkerPool({ entry, count: old.length, env, nodeArgs: [], logs: join(folder, 'logs', 'release') });
-  await pool.ready();
-  broken();
-  for (const name of old) {
-    supervisor.hold(name);
-    await supervisor.stopPart(name);
+  const back = async () => {
+    for (const name of old) await supervisor.release(name);
+    for (const name of old) await supervisor.untilUp(name);
+    await pool.stop();
+  };
+  try {
+    await pool.ready();
+    broken();
+    for (const name of old) {
+      supervisor.hold(name);
+      await supervisor.stopPart(name);
+    }
+  } catch (error) {
+    await back();
+    throw error;
   }
   // Until nothing of what the new code has begun is open, the old code may not go on with it.
   return {
@@ -51,10 +63,6 @@ async function roll({ supervisor, workerEnv, folder }: Scene, entry: string, bro
       const patched = await Promise.all(ended.map((each) => runs.isPatched(each, PATCH)));
       return patched.some(Boolean) ? null : 'no run came to the changed step';
     },
-    back: async () => {
-      for (const name of old) await supervisor.release(name);
-      for (const name of old) await supervisor.untilUp(name);
-      await pool.stop();
-    },
+    back,
   };
 }

@@ -27,6 +27,6 @@ export interface Broken {
   readonly what: string;
   /** Asked when all runs have ended: why it did not happen, or null. */
   readonly missed?: (runs: Runs, ended: readonly EndedRun[]) => string | null | Promise<string | null>;
-  /** What is left to be done when all runs have ended. */
+  /** What is left to be done when all runs have ended; after `missed`. */
   readonly back?: () => Promise<void>;
 }

@@ -12,20 +12,29 @@ interface NetworkFault {
   readonly begin: (proxy: FaultyProxy) => void;
   readonly seconds?: number;
   readonly end?: (proxy: FaultyProxy) => void;
+  /** When the runs have ended. */
+  readonly after?: (proxy: FaultyProxy) => void;
   /** Why it did not happen, asked when the runs have ended; null where it did. */
   readonly missed?: (proxies: readonly FaultyProxy[]) => string | null;
 }
 
-function network({ name, says, on = ({ database }) => database, begin, seconds = 0, end, missed }: NetworkFault): Fault {
+function network({ name, says, on = ({ database }) => database, begin, seconds = 0, end, after, missed }: NetworkFault): Fault {
   return {
     ...{ name, says, isKill: false },
     run: async (scene, _random, broken) => {
       const proxies = on(scene);
+      const connections = proxies.reduce((sum, proxy) => sum + proxy.connections, 0);
       proxies.forEach(begin);
       broken();
       await delay(seconds * 1000);
       if (end) proxies.forEach(end);
-      return { what: `${proxies.length} proxies`, ...(missed ? { missed: () => missed(proxies) } : {}) };
+      return {
+        what: `${connections} connections`,
+        missed: () => (connections === 0 ? 'there was no connection' : (missed?.(proxies) ?? null)),
+        back: async () => {
+          if (after) proxies.forEach(after);
+        },
+      };
     },
   };
 }
@@ -61,7 +70,8 @@ export const NETWORK_FAULTS: readonly Fault[] = [
     ...{ name: 'answers to COMMIT lost', says: 'the next two on each way; the connection is reset instead' },
     // On all of them: which one a worker takes depends on what has happened before.
     begin: (proxy) => proxy.loseAnswers(2),
-    missed: (proxies) => (proxies.some(({ lost }) => lost > 0) ? null : 'no answer to COMMIT was lost'),
+    after: (proxy) => proxy.loseAnswers(0),
+    missed: (proxies) => (proxies.some((proxy) => proxy.takeLost() > 0) ? null : 'no answer to COMMIT was lost'),
   }),
   network({
     ...{ name: 'Temporal cut off', says: 'nothing arrives at Temporal or from it for 12 s', seconds: 12 },

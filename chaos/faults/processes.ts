@@ -43,21 +43,27 @@ interface Kill {
   readonly awaySeconds?: number;
 }
 
+/** A part that has just died is not there for some seconds: only what hits a process counts, and so long it is tried. */
+const HIT_MS = 60_000;
+
 function kill({ choose, which = 'all', awaySeconds, ...about }: Kill): Fault {
   return {
     ...{ ...about, isKill: true },
     run: async (scene, random, broken) => {
       const { supervisor } = scene;
-      const part = await choose(scene, (names) => random.pick(names));
-      if (awaySeconds !== undefined) supervisor.hold(part);
-      const worker = await nameInLedger(scene, part);
-      await supervisor.signal(part, 'SIGKILL', which);
-      broken(worker);
-      if (awaySeconds !== undefined) {
-        await delay(awaySeconds * 1000);
-        await supervisor.release(part);
+      for (const deadline = Date.now() + HIT_MS; Date.now() < deadline; await delay(100)) {
+        const part = await choose(scene, (names) => random.pick(names));
+        const worker = await nameInLedger(scene, part);
+        if (awaySeconds !== undefined) supervisor.hold(part);
+        const hit = await supervisor.signal(part, 'SIGKILL', which);
+        if (hit > 0) {
+          broken(worker);
+          await delay((awaySeconds ?? 0) * 1000);
+        }
+        if (awaySeconds !== undefined) await supervisor.release(part);
+        if (hit > 0) return { what: part };
       }
-      return { what: part };
+      throw new Error(`${about.name}: for a minute there was no process to kill`);
     },
   };
 }
@@ -83,6 +89,7 @@ function sleep({ name, says, choose, seconds, postgres = false }: Sleep): Fault 
       const roots = await scene.supervisor.processes(part, postgres ? 'postgres' : 'main');
       const all: ProcessIdentity[] = postgres ? roots.flatMap((root) => [root, ...childrenOf(root)]) : roots;
       const worker = await nameInLedger(scene, part);
+      if (all.length === 0) throw new Error(`${name}: ${part} has no process`);
       for (const process of all) signalProcess(process, 'SIGSTOP');
       broken(worker);
       await delay(seconds * 1000);
@@ -154,7 +161,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
   {
     ...{ name: 'rolling restart', says: 'every part stopped and started, one after the other', isKill: false },
     run: async ({ supervisor }, _random, broken) => {
-      const parts = supervisor.names().filter((name) => supervisor.stateOf(name) === 'up' && name !== 'temporal-ui');
+      const parts = supervisor.names().filter((name) => supervisor.stateOf(name) === 'up');
       broken();
       for (const name of parts) {
         await supervisor.restart(name);
