@@ -1,7 +1,10 @@
 /** The front door that is Temporal's own: a run started, watched, paused, resumed, listed and cancelled by the Temporal CLI alone. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { connect } from '../../src/client/index.ts';
+import { stageWorkflowId } from '../../src/contracts/names.ts';
 import type { Progress, RunSummary } from '../../src/contracts/run.ts';
+import { cleanups } from '../helpers/cleanup.ts';
 import { gateAt } from '../helpers/gate.ts';
 import { createLedger, stagingTables } from '../helpers/ledger.ts';
 import { freshDatabase, query, sharedTemporalAddress, temporalBinary } from '../helpers/servers.ts';
@@ -91,4 +94,29 @@ test('cancel before the commit changes nothing and leaves nothing', async () => 
   });
   expect(await query(url, 'select count(*)::int as rows from flights')).toEqual(before);
   expect(await stagingTables(url)).toEqual([]);
+});
+
+test('a lost workflow task is handed out again after 5 s in a run that Sluice starts, and in all stages; the plain CLI keeps the server’s 10 s', async () => {
+  // Given a run of Sluice's client, and one of the plain CLI
+  const ids = { sluice: `by-client-${process.pid}`, plain: `by-plain-cli-${process.pid}` };
+  const sluice = await connect({ address: sharedTemporalAddress(), taskQueue: flow.taskQueue });
+  cleanups.push(() => sluice.close());
+  const params = { from: '2001-02-01', to: '2001-03-01' };
+  await (await sluice.start('by-cli', { id: ids.sluice, params })).result();
+  await start(ids.plain);
+  await temporal('workflow', 'result', '--workflow-id', ids.plain);
+
+  // Then each of their workflows says how long its tasks may take
+  const secondsOf = async (id: string) => {
+    const { raw } = await sluice.temporal.workflow.getHandle(id).describe();
+    return Number(raw.executionConfig?.defaultWorkflowTaskTimeout?.seconds);
+  };
+  const stages = ['extract', 'load'] as const;
+  for (const [id, seconds] of [
+    [ids.sluice, 5],
+    [ids.plain, 10],
+  ] as const) {
+    expect(await secondsOf(id)).toBe(seconds);
+    expect(await Promise.all(stages.map((stage) => secondsOf(stageWorkflowId(id, stage))))).toEqual(stages.map(() => 5));
+  }
 });
