@@ -15,6 +15,7 @@ export function faultsTable({ faults }: Results): Table {
       'recovered, median s',
       'worst s',
       'promised s',
+      'later',
       'rows lost',
       'rows twice',
       'rows copied again',
@@ -24,6 +25,7 @@ export function faultsTable({ faults }: Results): Table {
       return [
         ...[name, each.says, count(each.tried), count(each.survived)],
         ...[recoverMedianSeconds, recoverWorstSeconds, each.promisedSeconds].map((seconds) => (seconds === null ? '-' : fixed(seconds, 1))),
+        laterThanPromised(each),
         ...[count(each.rowsLost), count(each.rowsDuplicated), count(each.rowsCopiedAgain)],
       ];
     }),
@@ -52,6 +54,12 @@ export function faultsJson({ faults }: Results): object[] {
     const { tried, survived, rowsLost, rowsDuplicated, rowsCopiedAgain } = each;
     return { fault, tried, survived, ...recovered(each), rowsLost, rowsDuplicated, rowsCopiedAgain };
   });
+}
+
+/** How many of those that were measured. */
+function laterThanPromised({ recoverSeconds, promisedSeconds }: Counted): string {
+  if (promisedSeconds === null) return '-';
+  return `${count(recoverSeconds.filter((seconds) => seconds > promisedSeconds).length)} of ${count(recoverSeconds.length)}`;
 }
 
 /** Null where no partition was in hand when it broke. */
