@@ -2,6 +2,14 @@
 # Roles and databases of a new cluster: of Temporal, of the target, or of both, as there are passwords for them. Patroni runs it once, with a
 # connection string of the superuser.
 set -eu
+# It stands in connection URLs as it is; said before there is a database that has it.
+case "${SLUICE_DB_PASSWORD:-}" in
+  *[!A-Za-z0-9_-]*)
+    echo "SLUICE_DB_PASSWORD has other characters than letters, digits, _ and -, and it stands in URLs: make one with openssl rand -hex 18" >&2
+    exit 1
+    ;;
+esac
+
 run() {
   psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set password="$1" --dbname "$2"
 }

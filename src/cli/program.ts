@@ -129,7 +129,7 @@ function commandsOf(parent: Command, onEnd: OnEnd) {
   return <Options>(usage: string, summary: string, work: Work<Options>): Command => {
     const made = withCommonOptions(parent.command(usage)).summary(summary).description(summary);
     return made.action(async () => {
-      const args = made.processedArgs.filter((arg): arg is string => typeof arg === 'string');
+      const args = made.processedArgs.flat().filter((arg): arg is string => typeof arg === 'string');
       const options = made.optsWithGlobals() as Options & CommonOptions;
       onEnd((await work(new Session(options), args, options)) ?? EXIT.done);
     });
@@ -169,6 +169,13 @@ function addClusterCommands(program: Command, onEnd: OnEnd): void {
   command('start <PART>', 'starts a part that was killed with --hold, or a region that was killed', async (session, [part = '']) =>
     (await load()).clusterStartCommand(session, part),
   );
+  command(
+    'exec <PART> <COMMAND...>',
+    'runs a command as a part sees the cluster: patronictl, etcdctl',
+    async (session, [part = '', ...args]) => (await load()).clusterExecCommand(session, part, args),
+  )
+    .allowUnknownOption()
+    .helpOption(false);
   command('env', 'prints what a shell needs to use it', async (session) => (await load()).clusterEnvCommand(session));
 }
 

@@ -9,14 +9,18 @@ import { endProcess, isAlive, signalProcess } from '../local/process-identity.ts
 import { spawnServer } from '../local/server-process.ts';
 import { type ClusterRecord, clusterSecrets, type PartRecord, readCluster, type WantedCluster, writeCluster } from './cluster-file.ts';
 import type { ComposeService } from './compose-file.ts';
+import { isHealthy } from './health.ts';
 import { holdPart, letPartGo } from './held.ts';
 import { chooseNetwork } from './network.ts';
-import { placeParts, wantedServices } from './parts.ts';
+import { partEnvironment, placeParts, type WantedServices, wantedServices, whereabouts } from './parts.ts';
+import { portsOf, requireOpenPorts } from './ports.ts';
 import { processesOf, type Which } from './postmaster.ts';
 import { findPrograms, installPrograms, requireAll } from './programs.ts';
 import { isSupervised } from './status.ts';
 import { Supervisor } from './supervisor.ts';
 
+/** What its log is called. */
+export const SUPERVISOR = 'supervisor';
 const SUPERVISE = fileURLToPath(new URL('./supervise.js', import.meta.url));
 /** In the root of this package, from dist/src/cluster. */
 export const COMPOSE_FILE = fileURLToPath(new URL('../../../docker-compose.yml', import.meta.url));
@@ -53,26 +57,33 @@ export interface UpOptions {
  */
 export async function clusterUp(options: UpOptions): Promise<ClusterRecord> {
   const folder = resolve(options.folder);
-  await mkdir(folder, { recursive: true });
+  await requireMachine(options);
   const wanted = await wantedCluster(folder, options);
   const services = await wantedServices(folder, wanted);
-  await requirePrograms(services, options);
-  await access(wanted.pipelines).catch(() => {
-    throw new PermanentError(
-      'MissingPipelines',
-      `There is no folder ${wanted.pipelines}. Name the folder of your pipelines with --pipelines.`,
-    );
-  });
-
   const before = await readCluster(folder);
   if (before && isSupervised(before)) {
     if (JSON.stringify(before.wanted) !== JSON.stringify(wanted)) {
       throw new PermanentError('ClusterRuns', 'A cluster with other options runs in this folder. Stop it first: sluice cluster down.');
     }
   } else {
+    await requireOpenPorts(portsOf(services));
     await superviseCluster(folder, { wanted, services, parts: before?.parts ?? {} }, options);
   }
   return (await readCluster(folder)) as ClusterRecord;
+}
+
+/**
+ * What the machine must have, the quickest first: the folder of the pipelines, and the programs.
+ * @throws PermanentError `MissingPipelines`, `MissingPrograms`
+ */
+export async function requireMachine(options: UpOptions): Promise<void> {
+  const pipelines = resolve(options.pipelines);
+  await access(pipelines).catch(() => {
+    throw new PermanentError('MissingPipelines', `There is no folder ${pipelines}. Name the folder of your pipelines with --pipelines.`);
+  });
+  const folder = resolve(options.folder);
+  await mkdir(folder, { recursive: true });
+  await requirePrograms(await wantedServices(folder, servicesOf(options)), options);
 }
 
 /** Starts again what was up here, as it was; with nothing held. */
@@ -96,7 +107,7 @@ async function superviseCluster(
   const alive = Object.entries(parts).filter(([, { process }]) => process !== null && isAlive(process));
   await writeCluster(folder, { wanted, supervisor: null, parts: Object.fromEntries(alive) });
   await rm(join(folder, 'held'), { recursive: true, force: true });
-  const logFile = join(folder, 'logs', 'supervisor.log');
+  const logFile = join(folder, 'logs', `${SUPERVISOR}.log`);
   const logStart = await logPosition(logFile);
   const started = await spawnServer({
     name: 'the supervisor',
@@ -111,18 +122,24 @@ async function superviseCluster(
   });
 }
 
-async function wantedCluster(folder: string, { region, observability, workers, pipelines }: UpOptions): Promise<WantedCluster> {
+async function wantedCluster(folder: string, options: UpOptions): Promise<WantedCluster> {
+  const { region, pipelines } = options;
   const known = await readCluster(folder);
   const network = region?.network ?? known?.wanted.network ?? (await chooseNetwork(folder));
+  const { composeFiles, variables, profiles, workers } = servicesOf(options);
+  return {
+    ...{ composeFiles, variables, network, regions: { ...region?.networks }, workers, profiles },
+    pipelines: resolve(pipelines),
+    cwd: process.cwd(),
+  };
+}
+
+function servicesOf({ region, observability, workers }: UpOptions): WantedServices {
   return {
     composeFiles: region ? [COMPOSE_FILE, REGION_FILE] : [COMPOSE_FILE],
     variables: { ...region?.variables },
-    network,
-    regions: { ...region?.networks },
-    workers,
     profiles: observability ? ['observability'] : [],
-    pipelines: resolve(pipelines),
-    cwd: process.cwd(),
+    workers,
   };
 }
 
@@ -237,19 +254,42 @@ export async function killPart(folder: string, name: string, { signal, which, ho
   return processes.filter((process) => signalProcess(process, signal)).map(({ pid }) => pid);
 }
 
+/** The log of a part, or of what starts the parts: `supervisor`. @throws PermanentError `NoCluster`, `UnknownPart` */
+export async function requireLog(folder: string, name: string): Promise<string> {
+  if (name === SUPERVISOR) await requireCluster(folder);
+  else await requirePart(folder, name);
+  return join(folder, 'logs', `${name}.log`);
+}
+
+/** With what a command sees the cluster as a part does: programs on its PATH, the part's settings, and where the others are. */
+export async function requirePartEnvironment(folder: string, name: string, env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
+  const { record } = await requirePart(folder, name);
+  const services = await wantedServices(folder, record.wanted);
+  const parts = placeParts(resolve(folder), record.wanted, services);
+  const { found, missing } = await findPrograms(services, env);
+  const part = parts.find((each) => each.name === name);
+  const program = found.get(name);
+  if (!part || !program) throw new PermanentError('MissingPrograms', `${name}: ${missing.map(({ install }) => install).join('; ')}`);
+  return { ...env, ...partEnvironment(part, { ...whereabouts(resolve(folder), record.wanted, parts), program, env }) };
+}
+
 /** Lets the supervisor start a part that was held. */
 export async function startPart(folder: string, name: string): Promise<void> {
   await requirePart(folder, name);
   await letPartGo(folder, name);
 }
 
-/** What a client or a worker needs to use the cluster. */
+/**
+ * What a client or a worker needs to use the cluster. Temporal's own tools take one address of Temporal: that of a proxy which answers now.
+ */
 export async function clusterEnvironment(folder: string, record: ClusterRecord): Promise<Record<string, string>> {
   const { SLUICE_DB_PASSWORD } = await clusterSecrets(folder);
   const address = (name: string) => record.parts[name]?.address ?? '127.0.0.1';
-  const hosts = ['haproxy1', 'haproxy2'].map((name) => `${address(name)}:5432`).join(',');
+  const proxies = ['haproxy1', 'haproxy2'].map(address);
+  const hosts = proxies.map((host) => `${host}:5432`).join(',');
+  const answers = await Promise.all(proxies.map((host) => isHealthy(host, { port: 8404, path: '/health' })));
   return {
-    TEMPORAL_ADDRESS: `${address('haproxy1')}:7233`,
+    TEMPORAL_ADDRESS: `${proxies[Math.max(answers.indexOf(true), 0)]}:7233`,
     TEMPORAL_NAMESPACE: 'default',
     TEMPORAL_UI_URL: `http://${address('temporal-ui')}:8080`,
     SLUICE_DATABASE_URL: `postgres://etl:${SLUICE_DB_PASSWORD}@${hosts}/sluice`,

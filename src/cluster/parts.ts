@@ -32,8 +32,11 @@ export interface PartCommand {
 /** The folder beside docker-compose.yml whose files are rendered; what else is mounted is the user's pipelines. */
 const RENDERED = 'deploy';
 
+/** What of a cluster says which services it has. */
+export type WantedServices = Pick<WantedCluster, 'composeFiles' | 'variables' | 'profiles' | 'workers'>;
+
 /** The services that are wanted and can be processes, in the order of the file. */
-export async function wantedServices(folder: string, wanted: WantedCluster): Promise<ComposeService[]> {
+export async function wantedServices(folder: string, wanted: WantedServices): Promise<ComposeService[]> {
   const services = await readComposeFiles(wanted.composeFiles, { ...(await clusterSecrets(folder)), ...wanted.variables });
   const chosen = services.filter(
     (each) => hasProgram(each) && (each.profiles.length === 0 || each.profiles.some((profile) => wanted.profiles.includes(profile))),
@@ -81,48 +84,79 @@ export function regionalAddresses({ regions }: WantedCluster, parts: readonly Pa
   );
 }
 
-export interface PrepareOptions {
+/** What is where. */
+export interface Whereabouts {
   readonly folder: string;
   readonly wanted: WantedCluster;
   readonly addresses: ReadonlyMap<string, string>;
   readonly regional: ReadonlyMap<string, string>;
+}
+
+export interface PrepareOptions extends Whereabouts {
   readonly program: FoundProgram;
   readonly env: NodeJS.ProcessEnv;
   readonly onProgress: (message: string) => void;
 }
 
+/** Where the parts of a cluster find one another. */
+export function whereabouts(folder: string, wanted: WantedCluster, parts: readonly Part[]): Whereabouts {
+  return {
+    folder,
+    wanted,
+    addresses: new Map(parts.map(({ name, address }) => [name, address])),
+    regional: regionalAddresses(wanted, parts),
+  };
+}
+
 /** Makes the folders of a part, and writes its configuration. */
 export async function preparePart(part: Part, options: PrepareOptions): Promise<PartCommand> {
-  const { folder, program, env } = options;
+  const { program, env } = options;
   const account = program.unprivileged ? await accountOf(part, program, options) : { owner: null, wrapper: [] };
-  const configuration = join(dirname(options.wanted.composeFiles[0] ?? ''), RENDERED) + sep;
-  const written = join(folder, 'rendered', part.name);
-  const paths = new Map<string, string>(part.volumes);
-  const rendered: [source: string, copy: string][] = [];
-  for (const { target, source } of part.service.mounts) {
-    if (source === null) continue;
-    const isRendered = source.startsWith(configuration);
-    const path = isRendered ? join(written, basename(target)) : options.wanted.pipelines;
-    paths.set(target, path);
-    if (!isRendered) continue;
-    // A folder of the container that is Sluice's own, and not /etc itself.
-    if (dirname(target).lastIndexOf('/') > 0) paths.set(dirname(target), written);
-    rendered.push([source, path]);
-  }
-  const rendering: Rendering = { own: part.address, addresses: options.addresses, regional: options.regional, paths };
-  for (const [source, copy] of rendered) await renderFiles(source, copy, rendering);
+  const { rendering, files } = layOut(part, options);
+  for (const [source, copy] of files) await renderFiles(source, copy, rendering);
   await mkdir(dirname(part.logFile), { recursive: true });
   const [command = '', ...args] = program.command.map((text) => render(text, rendering));
   const started = underAccount(account, command, args);
-  const own = Object.fromEntries(Object.entries(part.service.environment).map(([name, value]) => [name, render(value, rendering)]));
   return {
     command: started.command,
     args: started.args,
     // What is a user's own runs where he is.
     cwd: program.own ? options.wanted.cwd : '/',
-    env: { PATH: [...program.path, env.PATH].join(':'), HOME: env.HOME, LANG: 'C.UTF-8', TZ: 'UTC', ...own },
+    env: { HOME: env.HOME, LANG: 'C.UTF-8', TZ: 'UTC', ...partEnvironment(part, options) },
     ...started.ids,
   };
+}
+
+/** What is in the environment of a part beside the user's own. */
+export function partEnvironment(
+  part: Part,
+  options: Whereabouts & Pick<PrepareOptions, 'program' | 'env'>,
+): Record<string, string | undefined> {
+  const { rendering } = layOut(part, options);
+  const own = Object.entries(part.service.environment).map(([name, value]): [string, string] => [name, render(value, rendering)]);
+  return { PATH: [...options.program.path, options.env.PATH].join(':'), ...Object.fromEntries(own) };
+}
+
+/** What stands for the paths and addresses of a part's container, and which files are made for it. */
+function layOut(
+  part: Part,
+  { folder, wanted, addresses, regional }: Whereabouts,
+): { readonly rendering: Rendering; readonly files: readonly (readonly [source: string, copy: string])[] } {
+  const configuration = join(dirname(wanted.composeFiles[0] ?? ''), RENDERED) + sep;
+  const written = join(folder, 'rendered', part.name);
+  const paths = new Map<string, string>(part.volumes);
+  const files: [source: string, copy: string][] = [];
+  for (const { target, source } of part.service.mounts) {
+    if (source === null) continue;
+    const isRendered = source.startsWith(configuration);
+    const path = isRendered ? join(written, basename(target)) : wanted.pipelines;
+    paths.set(target, path);
+    if (!isRendered) continue;
+    // A folder of the container that is Sluice's own, and not /etc itself.
+    if (dirname(target).lastIndexOf('/') > 0) paths.set(dirname(target), written);
+    files.push([source, path]);
+  }
+  return { rendering: { own: part.address, addresses, regional, paths }, files };
 }
 
 async function accountOf(part: Part, program: FoundProgram, { folder, onProgress }: PrepareOptions): Promise<PostgresAccount> {

@@ -35,7 +35,7 @@ const CLI = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 
 /** By image. */
 const PROGRAMS: Readonly<Record<string, Program>> = {
-  'quay.io/coreos/etcd': { name: 'etcd', from: { apt: ['etcd-server'] } },
+  'quay.io/coreos/etcd': { name: 'etcd', from: { apt: ['etcd-server', 'etcd-client'] } },
   // Debian's own Patroni takes the leader's lock back from its successor: docs/decisions/0008-patroni-is-pinned.md
   'sluice-postgres': {
     ...{ name: 'patroni', unprivileged: true },

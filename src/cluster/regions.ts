@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { PermanentError } from '../errors.ts';
 import { readJsonFile, writeJsonFile } from '../local/json-file.ts';
 import { REGION_PORTS } from '../regions/region-list.ts';
-import { clusterDown, clusterUp, type UpOptions } from './cluster.ts';
+import { clusterDown, clusterUp, requireMachine, type UpOptions } from './cluster.ts';
 import { type ClusterRecord, clusterSecrets, readCluster } from './cluster-file.ts';
 import { chooseNetwork } from './network.ts';
 
@@ -36,6 +36,13 @@ export async function regionsUp(names: readonly string[], options: Omit<UpOption
     const there = known.length > 0 ? `the regions ${known.join(' and ')}` : 'a cluster of one region';
     throw new PermanentError('ClusterRuns', `There is ${there} in ${folder}. Use it, or stop it and remove that folder.`);
   }
+  const [first = ''] = names;
+  const variables = names.map((name, nth) => ({
+    ...{ REGION: name, REGION_NUMBER: String(nth + 1), PEER: names[1 - nth] ?? '', FIRST_REGION: first },
+    TARGET: nth === 0 ? 'primary' : 'standby',
+  }));
+  // Once for both: they are on one machine.
+  await requireMachine({ ...options, folder, region: { variables: variables[0] ?? {}, networks: {}, network: '' } });
   await writeJsonFile(recordFile(folder), { regions: names });
   const secrets = await clusterSecrets(folder);
   const networks: Record<string, string> = {};
@@ -43,17 +50,12 @@ export async function regionsUp(names: readonly string[], options: Omit<UpOption
     const before = (await readCluster(regionFolder(folder, name)))?.wanted.network;
     networks[name] = before ?? (await chooseNetwork(regionFolder(folder, name), Object.values(networks)));
   }
-  const [first = ''] = names;
   const records = await Promise.all(
     names.map(async (name, nth): Promise<[string, ClusterRecord]> => {
       const own = regionFolder(folder, name);
       await writeJsonFile(join(own, 'secrets.json'), secrets);
-      const variables = {
-        ...{ REGION: name, REGION_NUMBER: String(nth + 1), PEER: names[1 - nth] ?? '', FIRST_REGION: first },
-        TARGET: nth === 0 ? 'primary' : 'standby',
-      };
       const onProgress = (message: string) => options.onProgress(`${name}: ${message}`);
-      const region = { variables, networks, network: networks[name] ?? '' };
+      const region = { variables: variables[nth] ?? {}, networks, network: networks[name] ?? '' };
       return [name, await clusterUp({ ...options, folder: own, region, onProgress })];
     }),
   );

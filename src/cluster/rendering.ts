@@ -11,14 +11,22 @@ export interface Rendering {
   readonly paths: ReadonlyMap<string, string>;
 }
 
+/** The workers of docker-compose.yml where a file lists them all: there may be more of them here, or fewer. */
+const WORKERS = /"worker1:(\d+)"(?:, "worker\d+:\1")*/g;
+const WORKER = /^worker\d+$/;
+
 /**
- * `0.0.0.0` becomes the own address, `name:port` and `host: name` that of the part, names of other regions theirs, and paths of the container those
- * of this machine.
+ * A list of all workers becomes one of those that there are, `0.0.0.0` the own address, `name:port` and `host: name` that of the part, names of
+ * other regions theirs, and paths of the container those of this machine.
  */
 export function render(text: string, { own, addresses, regional = new Map(), paths }: Rendering): string {
   // "1pg1" and "a.pg1" are other names.
   const names = /(?<=\bhost: )[a-z][a-z0-9-]*|(?<![\w.-])[a-z][a-z0-9-]*(?=:\d)/g;
-  const here = text.replaceAll('0.0.0.0', own).replace(names, (name) => regional.get(name) ?? addresses.get(name) ?? name);
+  const workers = [...addresses.keys()].filter((name) => WORKER.test(name));
+  const here = text
+    .replace(WORKERS, (_all, port: string) => workers.map((name) => `"${name}:${port}"`).join(', '))
+    .replaceAll('0.0.0.0', own)
+    .replace(names, (name) => regional.get(name) ?? addresses.get(name) ?? name);
   return replaceAll(replaceAll(here, regional, '\\w.-'), paths, '\\w./-');
 }
 

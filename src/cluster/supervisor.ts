@@ -7,7 +7,7 @@ import { type SpawnedServer, spawnServer } from '../local/server-process.ts';
 import { type PartRecord, type PartState, readCluster, type WantedCluster, writeCluster } from './cluster-file.ts';
 import type { Awaited } from './compose-file.ts';
 import { isHealthy } from './health.ts';
-import { type Part, type PartCommand, placeParts, preparePart, regionalAddresses, wantedServices } from './parts.ts';
+import { type Part, type PartCommand, placeParts, preparePart, wantedServices, whereabouts } from './parts.ts';
 import { postmasterOf, processesOf, type Which } from './postmaster.ts';
 import { findPrograms, requireAll } from './programs.ts';
 
@@ -61,14 +61,13 @@ export class Supervisor {
     const { found, missing } = await findPrograms(services, env);
     requireAll(missing);
     const parts = placeParts(folder, wanted, services);
-    const addresses = new Map(parts.map(({ name, address }) => [name, address]));
-    const regional = regionalAddresses(wanted, parts);
+    const where = whereabouts(folder, wanted, parts);
     const known = (await readCluster(folder))?.parts ?? {};
     const running: Running[] = [];
     for (const part of parts) {
       const program = found.get(part.name);
       if (!program) continue;
-      const command = await preparePart(part, { folder, wanted, addresses, regional, program, env, onProgress });
+      const command = await preparePart(part, { ...where, program, env, onProgress });
       const before = known[part.name];
       const alive = before?.process && isAlive(before.process) ? before.process : null;
       running.push({

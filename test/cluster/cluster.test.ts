@@ -66,7 +66,7 @@ test('programs that are missing are named with the command that installs them, a
   env = before;
   expect(code).toBe(2);
   expect(error.code).toBe('MissingPrograms');
-  expect(error.message).toMatch(/etcd +apt-get install etcd-server/);
+  expect(error.message).toMatch(/etcd +apt-get install etcd-server etcd-client/);
   // Where they are looked for, and under the name that they are looked for.
   expect(error.message).toMatch(
     /temporal-server +GOBIN=(\S*no-cache\S*) go install go\.temporal\.io\/server\/cmd\/server@v[\d.]+ && mv \1\/server \1\/temporal-server\n/,
@@ -125,6 +125,22 @@ test('up, a run through the loss of the primary and of a worker, and down', asyn
   await until('both are well again', async () => (await parts()).every(({ state }) => state === 'up' || state === 'done'), 120_000);
   expect(await roleOf('primary')).not.toBe(primary);
 
+  // And what the pages of docs/operations call is called with what the parts know
+  const { stdout: members } = await run(process.execPath, [CLI, 'cluster', 'exec', 'pg1', 'patronictl', 'list', '-f', 'json'], {
+    cwd: folder,
+    env,
+  });
+  expect((JSON.parse(members) as { Member: string }[]).map(({ Member }) => Member).sort()).toEqual(['pg1', 'pg2']);
+  await expect(run(process.execPath, [CLI, 'cluster', 'exec', 'etcd1', 'sh', '-c', 'exit 7'], { cwd: folder, env })).rejects.toMatchObject({
+    code: 1,
+  });
+
+  // And Prometheus looks at all workers
+  const workers = (await parts()).filter(({ name }) => name.startsWith('worker')).map(({ address }) => `${address}:9464`);
+  const asked = await fetch(`http://${prometheus}:9090/api/v1/query?query=${encodeURIComponent('up{job="worker"}')}`);
+  const { data: watched } = (await asked.json()) as { data: { result: { metric: { instance: string } }[] } };
+  expect(watched.result.map(({ metric }) => metric.instance).sort()).toEqual(workers.sort());
+
   // And a part that is held stays down until it is started
   await sluice('cluster', 'kill', 'haproxy2', '--hold');
   await until('it is down', async () => (await parts()).find(({ name }) => name === 'haproxy2')?.state === 'held');
@@ -148,6 +164,7 @@ test('up, a run through the loss of the primary and of a worker, and down', asyn
   expect(await sluice('cluster', 'status')).toMatchObject({ supervised: true });
   expect(await pids()).toEqual(before);
   expect(((await sluice('cluster', 'logs', 'worker1')) as { lines: string[] }).lines.join('\n')).toContain('worker ready');
+  expect(((await sluice('cluster', 'logs', 'supervisor')) as { lines: string[] }).lines.join('\n')).toContain('it is started again in');
 
   // And what a killed supervisor left is stopped as well
   await killSupervisor();

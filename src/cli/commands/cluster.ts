@@ -10,13 +10,17 @@ import {
   killCluster,
   killPart,
   requireCluster,
-  requirePart,
+  requireLog,
+  requirePartEnvironment,
+  SUPERVISOR,
   startPart,
 } from '../../cluster/cluster.ts';
 import type { ClusterRecord } from '../../cluster/cluster-file.ts';
 import { named, regionFolder, regionNames, regionsDown, regionsEnvironment, regionsUp } from '../../cluster/regions.ts';
 import { clusterStatus, isSupervised, type PartStatus } from '../../cluster/status.ts';
+import { describeError, PermanentError } from '../../errors.ts';
 import { lastLines } from '../../local/log-file.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { type Session, STATE_FOLDER } from '../session.ts';
 
 const FOLDER = join(STATE_FOLDER, 'cluster');
@@ -157,14 +161,25 @@ export async function clusterStartCommand(session: Session, name: string): Promi
 
 export async function clusterLogsCommand(session: Session, name: string, { follow = false }: { readonly follow?: boolean }): Promise<void> {
   const { folder, part } = await named(FOLDER, name);
-  if (part !== null) await requirePart(folder, part);
-  const file = join(folder, 'logs', `${part ?? 'supervisor'}.log`);
+  const file = await requireLog(folder, part ?? SUPERVISOR);
   if (!follow) {
     const lines = await lastLines(file, 50);
     session.output.result({ part: name, file, lines: lines.split('\n') }, lines);
     return;
   }
   await once(spawn('tail', ['-n', '50', '-F', file], { stdio: 'inherit' }), 'exit');
+}
+
+/** Runs a command as a part sees the cluster. */
+export async function clusterExecCommand(session: Session, name: string, [command = '', ...args]: readonly string[]): Promise<ExitStatus> {
+  const { folder, part } = await named(FOLDER, name);
+  if (part === null) throw new PermanentError('UnknownPart', `${name} is a region: name one of its parts, as ${name}-pg1.`);
+  const env = await requirePartEnvironment(folder, part, session.env);
+  const child = spawn(command, args, { stdio: 'inherit', env });
+  const [code] = await once(child, 'exit').catch((error: Error) => {
+    throw new PermanentError('CannotStart', `${command} could not be started: ${describeError(error)}.`);
+  });
+  return code === 0 ? EXIT.done : EXIT.failed;
 }
 
 export async function clusterEnvCommand(session: Session): Promise<void> {

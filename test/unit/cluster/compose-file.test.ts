@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how Compose writes variables
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
@@ -75,6 +75,43 @@ describe('the project’s own docker-compose.yml', () => {
     const ports = [...(await readFile(COMPOSE, 'utf8')).matchAll(/ports: \[(.+)\]/g)].flatMap(([, list = '']) => list.split(', '));
     expect(ports.length).toBeGreaterThan(5);
     for (const port of ports) expect(port).toMatch(/^["']\$\{BIND:-127\.0\.0\.1\}:\d+:\d+["']$/);
+  });
+
+  test('has the pipelines where its workers are, so that the paths in them hold, and what they read', async () => {
+    const dockerfile = await readFile(join(ROOT, 'Dockerfile'), 'utf8');
+    const cwd = [...dockerfile.matchAll(/^WORKDIR (.+)$/gm)].at(-1)?.[1];
+    for (const worker of ['worker1', 'worker2']) {
+      expect(of(worker).environment.SLUICE_PIPELINES).toBe(`${cwd}/pipelines`);
+      expect(of(worker).mounts).toEqual([{ target: `${cwd}/pipelines`, source: join(ROOT, 'pipelines'), volume: null }]);
+    }
+    const pipelines = (await readdir(join(ROOT, 'pipelines'))).filter((name) => name.endsWith('.ts'));
+    const texts = await Promise.all(pipelines.map((name) => readFile(join(ROOT, 'pipelines', name), 'utf8')));
+    const files = texts.flatMap((text) => [...text.matchAll(/files: '(.+)'/g)].map(([, file = '']) => file));
+    expect(files.length).toBeGreaterThan(1);
+    for (const file of files) {
+      const [, folder = '', name = ''] = /^(.+)\/(.+)$/.exec(file) ?? [];
+      // Mounted, or kept in the image.
+      const isThere = file.startsWith('pipelines/') ? existsSync(join(ROOT, file)) : dockerfile.includes(`mv /tmp/${name} ${folder}/`);
+      expect([file, isThere]).toEqual([file, true]);
+    }
+  });
+
+  test('takes its passwords from .env, which goes into no commit and no image', async () => {
+    for (const file of ['.gitignore', '.dockerignore']) expect((await readFile(join(ROOT, file), 'utf8')).split('\n')).toContain('.env');
+    // With a file named by hand, every other command would have to name it too.
+    for (const file of [
+      'README.md',
+      'docs/operations/cluster.md',
+      'docs/operations/regions.md',
+      'docker-compose.yml',
+      'docker-compose.region.yml',
+    ])
+      expect(await readFile(join(ROOT, file), 'utf8')).not.toMatch(/--env-file/);
+  });
+
+  test('is packed together with the file that is laid over it', async () => {
+    const { files } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { files: string[] };
+    expect(files).toEqual(expect.arrayContaining(['docker-compose.yml', 'docker-compose.region.yml', 'deploy']));
   });
 
   test('is refused without passwords, naming the first that is missing', async () => {

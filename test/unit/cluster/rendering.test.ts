@@ -15,6 +15,15 @@ const rendering = {
 };
 
 test.each([
+  // Without one that is not there.
+  [['worker1'], '["127.70.1.21:9464"]'],
+  [['worker1', 'worker2', 'worker3'], '["127.70.1.21:9464", "127.70.1.22:9464", "127.70.1.23:9464"]'],
+])('a list of all workers is one of %j', (workers, targets) => {
+  const addresses = new Map(workers.map((name) => [name, `127.70.1.2${name.slice(-1)}`]));
+  expect(render('targets: ["worker1:9464", "worker2:9464"]', { ...rendering, addresses })).toBe(`targets: ${targets}`);
+});
+
+test.each([
   ['listen: 0.0.0.0:8008', 'listen: 127.70.1.13:8008'],
   ['hosts: [etcd1:2379, etcd2:2379]', 'hosts: [127.70.1.10:2379, etcd2:2379]'],
   ['etcd1=http://etcd1:2380', 'etcd1=http://127.70.1.10:2380'],
