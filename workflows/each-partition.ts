@@ -8,6 +8,7 @@ import {
   continueAsNew,
   getExternalWorkflowHandle,
   isCancellation,
+  patched,
   setCurrentDetails,
   setHandler,
   workflowInfo,
@@ -113,7 +114,10 @@ export async function eachPartition(stage: Stage, input: StageInput, work: Parti
         const page = await listPartitions.executeWithOptions({ summary: `partitions after ${listedTo}` }, [
           { run: plan.run, stage, after: listedTo, limit: PAGE, names: input.only },
         ]);
-        waiting = page.filter((partition) => !inFlight.has(partition.id));
+        const listed = page.filter((partition) => !inFlight.has(partition.id));
+        // One whose turn ended meanwhile is waiting already. Histories of before have lost it until the next pass.
+        if (waiting.length > 0 && patched('turn-ended-while-listing')) waiting.push(...listed);
+        else waiting = listed;
         listedTo = page.at(-1)?.id ?? listedTo;
         listedAll = page.length < PAGE;
       }

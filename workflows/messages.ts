@@ -1,5 +1,5 @@
 /** Signals and queries, and how failures are put into words. */
-import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, defineQuery, defineSignal } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, defineQuery, defineSignal, TimeoutFailure } from '@temporalio/workflow';
 import { PAUSE_SIGNAL, PROGRESS_QUERY, RESUME_SIGNAL } from '../src/contracts/names.ts';
 import type { Progress } from '../src/contracts/run.ts';
 import type { StageProgress } from '../src/contracts/stages.ts';
@@ -21,11 +21,11 @@ export function reasonOf(error: unknown): string {
   return root instanceof Error ? root.message : String(root);
 }
 
-/** Fails the run with the message of what is at the bottom of it. */
-export function runFailure(error: unknown, runKey: string | null): ApplicationFailure {
+/** Fails the run with the type of what is at the bottom of it, and with its message where no other is given. */
+export function runFailure(error: unknown, runKey: string | null, message = reasonOf(error)): ApplicationFailure {
   const root = rootOf(error);
   return ApplicationFailure.create({
-    message: reasonOf(error),
+    message,
     type: root instanceof ApplicationFailure ? (root.type ?? 'RunFailed') : 'RunFailed',
     nonRetryable: true,
     details: [{ runKey }],
@@ -37,4 +37,15 @@ export function isPlanLost(error: unknown): boolean {
   const root = rootOf(error);
   if (!(root instanceof ApplicationFailure)) return false;
   return root.type === 'RunEnded' || (root.type === 'MissingTable' && root.message.includes('relation "sluice.'));
+}
+
+/** What to do where a run ended and its ledger could not be told of it; nothing where the ledger does not know the run. */
+export function leftBehind(error: unknown): string {
+  if (isPlanLost(error)) return '';
+  const root = rootOf(error);
+  const why = reasonOf(root instanceof TimeoutFailure ? (root.cause ?? root) : root).replace(/\.$/, '');
+  return (
+    `The ledger could not be told that the run has ended (${why}). ` +
+    'When its database answers: sluice clean (SLUICE_DATABASE_URL names that database), which drops what is staged, and only then sluice retry.'
+  );
 }

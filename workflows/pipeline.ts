@@ -2,10 +2,10 @@ import { CancellationScope, CancelledFailure, isCancellation } from '@temporalio
 import { keyAfter } from '../src/contracts/names.ts';
 import type { PipelineInput, PlanSummary, RunSummary } from '../src/contracts/run.ts';
 import type { RunTotals, StageTotals } from '../src/contracts/stages.ts';
-import { abandonPlan, countUncommitted, finishRun, planRun } from './activities.ts';
+import { abandonPlan, countUncommitted, finishRun, leaveRun, planRun } from './activities.ts';
 import { extract } from './extract.ts';
 import { load } from './load.ts';
-import { isPlanLost, runFailure } from './messages.ts';
+import { isPlanLost, leftBehind, reasonOf, runFailure } from './messages.ts';
 import { baseRunKey, partitionsLeft, partitionsStopped, passesUsedUp, requireInput, summarize } from './run-outcome.ts';
 import { RunStory } from './run-story.ts';
 import { transform } from './transform.ts';
@@ -55,18 +55,18 @@ export async function pipeline(input: PipelineInput): Promise<RunSummary> {
     }
   } catch (error) {
     const outcome = wasCancelled(error) ? 'cancelled' : 'failed';
-    const failure = runFailure(error, plan?.run.key ?? null);
-    const reason = failure.message;
+    const reason = reasonOf(error);
     const run = plan?.run;
     const tidyUp = { summary: `${outcome}: tidy up` };
-    await CancellationScope.nonCancellable(async () => {
-      if (run) await finishRun.executeWithOptions(tidyUp, [{ run, outcome, reason }]);
+    const left = await CancellationScope.nonCancellable(async () => {
+      if (run) await leaveRun.executeWithOptions(tidyUp, [{ run, outcome, reason }]);
       // The plan may have been written all the same.
       else if (outcome === 'cancelled')
         await abandonPlan.executeWithOptions(tidyUp, [{ runKey: key, pipeline: input.pipeline, params, reason }]);
-    }).catch(() => {});
-    story.ended(outcome, reason);
-    throw outcome === 'cancelled' ? new CancelledFailure(reason) : failure;
+    }).then(() => '', leftBehind);
+    const told = [reason, left].filter(Boolean).join('\n');
+    story.ended(outcome, told);
+    throw outcome === 'cancelled' ? new CancelledFailure(told) : runFailure(error, run?.key ?? null, told);
   }
 }
 

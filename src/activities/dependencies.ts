@@ -59,7 +59,7 @@ export class Dependencies {
     );
   }
 
-  target(pipeline: BoundPipeline): Database {
+  target(pipeline: { readonly target: { readonly url?: string | undefined } }): Database {
     const url = databaseUrl(pipeline.target, this.options.env);
     const max = this.options.concurrency + FURTHER_SESSIONS;
     const open = this.#databases.get(url) ?? new Database('target', url, { max, ...this.#guard() });

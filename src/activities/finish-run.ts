@@ -15,26 +15,28 @@ import type { Dependencies } from './dependencies.ts';
 import { activity } from './failures.ts';
 import { faultPoint } from './fault-points.ts';
 import { withHeartbeats } from './heartbeats.ts';
-import { type PlannedRun, plannedRun } from './planned-run.ts';
+import { type PlannedRun, plannedRun, recordedRun } from './planned-run.ts';
 
 export function createFinishRun(dependencies: Dependencies) {
   return activity(
     async ({ run, outcome, reason }: FinishRunInput): Promise<RunTotals> =>
       await withHeartbeats(async () => {
-        const planned = await plannedRun(dependencies, run);
-        const { database } = planned;
+        // Only what a success waits for stands in the definition.
+        const planned = outcome === 'succeeded' ? await plannedRun(dependencies, run) : null;
+        const recorded = planned ?? (await recordedRun(dependencies, run));
+        const { database } = recorded;
         const ended = (await endedTotals(database, run.key)) as RunTotals | null;
-        const totals = ended ?? (await countTotals(run, planned));
-        if (outcome === 'succeeded' && totals.missing) return totals;
+        const totals = ended ?? (await countTotals(run, recorded));
+        if (planned && totals.missing) return totals;
         await faultPoint('finish:before-end');
         await endRun(database, run.key, outcome, reason, totals);
         await faultPoint('finish:after-end');
-        return outcome === 'succeeded' ? { ...totals, replicated: await requireReplicated(run, planned) } : totals;
+        return planned ? { ...totals, replicated: await requireReplicated(run, planned) } : totals;
       }),
   );
 }
 
-async function countTotals(run: RunRef, { pipeline, database, plan }: PlannedRun): Promise<RunTotals> {
+async function countTotals(run: RunRef, { database, plan }: Pick<PlannedRun, 'database' | 'plan'>): Promise<RunTotals> {
   const commits = await sumCommits(database, run.key);
   return {
     ...(await sumChunks(database, run.key)),
@@ -43,7 +45,7 @@ async function countTotals(run: RunRef, { pipeline, database, plan }: PlannedRun
     partitionsCommitted: commits.whole ? plan.partitions : commits.units,
     quarantine: await quarantineReasons(database, run.key, null),
     target: plan.target,
-    watermark: pipeline.incremental ? await readWatermark(database, run.pipeline) : null,
+    watermark: plan.window ? await readWatermark(database, run.pipeline) : null,
     missing: missingUnits(plan, commits),
   };
 }

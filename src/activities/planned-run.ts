@@ -1,7 +1,7 @@
 /** What every activity of a planned run begins with: its definition as planned, its target, its plan from the ledger. */
 import type { Database } from '../connectors/postgres/database.ts';
 import type { RunRef } from '../contracts/run.ts';
-import { PermanentError } from '../errors.ts';
+import { PermanentError, TransientError } from '../errors.ts';
 import { type RunPlan, readRun } from '../ledger/run-plan.ts';
 import { type RunTables, tablesOf } from '../ledger/staging.ts';
 import type { BoundPipeline } from '../pipeline/definition.ts';
@@ -23,4 +23,43 @@ export async function plannedRun(dependencies: Dependencies, run: RunRef): Promi
   if (!stored) throw new PermanentError('RunEnded', `Run ${run.key} is not in the ledger of ${database.label}.`);
   const { plan } = stored;
   return { pipeline, database, plan, tables: tablesOf(run.key, plan, pipeline.sqlTransform !== null) };
+}
+
+/**
+ * What the ledger knows of a run that is only to be ended. It does without the planned definition: where that has changed or is gone, the run is looked
+ * for in the target that the definition names by now, and in the database of this worker.
+ *
+ * @throws PermanentError `RunEnded` where the ledger does not know the run
+ * @throws TransientError `DefinitionChanged` where it is in neither: another worker may know its database
+ */
+export async function recordedRun(dependencies: Dependencies, run: RunRef): Promise<Pick<PlannedRun, 'database' | 'plan'>> {
+  try {
+    return await plannedRun(dependencies, run);
+  } catch (error) {
+    if (!(error instanceof TransientError && error.code === 'DefinitionChanged')) throw error;
+    const found = (await lookFor(dependencies, run, targetByNow)) ?? (await lookFor(dependencies, run, () => ({})));
+    if (!found) throw error;
+    return found;
+  }
+}
+
+type Target = { readonly url?: string | undefined };
+
+function targetByNow(dependencies: Dependencies, run: RunRef): Target {
+  return dependencies.pipeline(run.pipeline).pipeline.bind(run.params).target;
+}
+
+/**
+ * The run as a database has it; null where that one does not, or where no database can be made of the definition.
+ * @throws TransientError where the database does not answer
+ */
+async function lookFor(dependencies: Dependencies, run: RunRef, targetOf: (dependencies: Dependencies, run: RunRef) => Target) {
+  try {
+    const database = dependencies.target({ target: targetOf(dependencies, run) });
+    const stored = await readRun(database, run.key);
+    return stored && { database, plan: stored.plan };
+  } catch (error) {
+    if (error instanceof TransientError) throw error;
+    return null;
+  }
 }

@@ -1,7 +1,8 @@
 /** What changed since the plan: a file stops its partition, a definition leaves the run to a worker that has the planned one. */
-import { appendFile, readFile, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Client } from '@temporalio/client';
+import { CancelledFailure, type Client, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { leftovers, runsOf } from '../helpers/ledger.ts';
 import { failureOf, pendingFailures, progressOf, resultOf, startRun } from '../helpers/runs.ts';
 import { freshDatabase, query, temporalClient } from '../helpers/servers.ts';
 import { until } from '../helpers/wait.ts';
@@ -142,3 +143,46 @@ test('a worker with another definition leaves a planned run alone; one with the 
   // Then the run goes on where it was and ends right
   expect(await resultOf(run)).toMatchObject({ rowsRead: 50_090, rowsLoaded: 50_090 });
 });
+
+/** The definition as another deployment has it, by how it differs. */
+const DEPLOYED: Record<string, (flow: Project, name: string) => Promise<void>> = {
+  changed: (flow, name) => flow.write('lines.ts', lines(name, `chunk: { rows: 5_000 },`)),
+  removed: (flow) => rm(join(flow.folder, 'pipelines', 'lines.ts')),
+  // The run is in the database of the worker, and the definition names another one by now.
+  moved: async (flow, name) => {
+    const elsewhere = await freshDatabase(`${name}-elsewhere`);
+    const there = lines(name, `chunk: { rows: 20 },`).replace(`postgres({ table`, `postgres({ url: '${elsewhere}', table`);
+    await flow.write('lines.ts', there);
+  },
+};
+
+test.each(Object.keys(DEPLOYED))('a run whose definition was %s can be cancelled: it ends, and nothing is left', async (how) => {
+  // Given a run that waits for a worker with its definition
+  const name = `cancel-${how}`;
+  const { url, flow, worker, run } = await pausedInB(name, `chunk: { rows: 20 },`);
+  worker.kill('SIGTERM');
+  await worker.ended;
+  await DEPLOYED[how]?.(flow, name);
+  await startWorker(flow);
+  await run.signal('resume');
+  await until('the run waits', async () =>
+    (await pendingFailures(client, `${run.workflowId}/extract`)).some((each) => each.includes('was planned as')),
+  );
+
+  // When it is cancelled
+  await run.cancel();
+
+  // Then it ends, in the ledger too, and nothing is staged any more
+  await until('the run has ended', async () => (await run.describe()).status.name !== 'RUNNING', 60_000);
+  expect(await cancelled(run)).toBe(true);
+  expect(await runsOf(url, run.workflowId)).toEqual([expect.objectContaining({ status: 'cancelled' })]);
+  expect(await leftovers(url)).toEqual({ tables: 0, chunks: 0, transforms: 0, fences: 0 });
+  expect((await progressOf(run)).note).not.toContain('sluice clean');
+});
+
+async function cancelled(run: WorkflowHandle): Promise<boolean> {
+  return await run.result().then(
+    () => false,
+    (error) => error instanceof WorkflowFailedError && error.cause instanceof CancelledFailure,
+  );
+}
