@@ -167,7 +167,10 @@ async function resume(
       `Pipeline "${run.pipeline}" has changed since run ${run.key} was planned (${stored.fingerprint} then, ${run.fingerprint} now). Start a new run.`,
     );
   }
-  await resumeRun(database, stored, { transformed: pipeline.sqlTransform !== null });
+  await resumeRun(database, stored, {
+    transformed: pipeline.sqlTransform !== null,
+    beforeCommit: (client) => faultPoint('resume:before-commit', client),
+  });
   return await summarize(dependencies, database, pipeline, { ...run, key: stored.runKey }, stored.plan);
 }
 

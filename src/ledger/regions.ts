@@ -47,9 +47,14 @@ export async function nameFirstRegion(database: Database, region: string): Promi
  * @returns its term
  */
 export async function takeTerm(database: Database, region: string, also: string | null): Promise<number> {
-  return await database.transaction(async (client) => await endingBlockers(database, client, () => raiseTerm(client, region, also)), {
-    lockTimeoutMs: 0,
-  });
+  return await database.transaction(
+    async (client) => {
+      // The row alone is never free: who asks to share it passes those that wait for it. For the table all stand in line.
+      await endingBlockers(database, client, () => client.query('lock table sluice.regions in exclusive mode'));
+      return await raiseTerm(client, region, also);
+    },
+    { lockTimeoutMs: 0 },
+  );
 }
 
 async function raiseTerm(client: Connection, region: string, also: string | null): Promise<number> {

@@ -142,26 +142,34 @@ export async function readLastRowsLoaded(
 /**
  * A run that ended without success goes on. Units whose rows a check or the target refused are forgotten, to be extracted again: whoever
  * retries has mended the rows, or what refused them. Where the staging is gone (cancelled, or collected by `sluice clean`), all that is not
- * committed is extracted again.
+ * committed is extracted again. Sessions that hang in the middle of this, or of a write of the run, are ended.
  */
 export async function resumeRun(
   database: Database,
   { runKey, plan }: StoredRun,
-  options: { readonly transformed: boolean },
+  options: { readonly transformed: boolean; readonly beforeCommit?: (client: Connection) => Promise<void> },
 ): Promise<void> {
-  await database.transaction(async (client) => {
-    const ended = await client.query(
-      `update sluice.runs set status = 'running', reason = null, ended_at = null where run_key = $1 and status in ('failed', 'cancelled')`,
-      [runKey],
-    );
-    if (ended.rowCount === 0) return;
-    const refused = await takeRefused(client, runKey);
-    // Keys may be built already, or the table may be gone.
-    const restart = plan.beside && (refused.length > 0 || !(await isThere(client, besideTable(runKey))));
-    if (restart) await landInStaging(client, runKey, plan, options);
-    else await createStagingOf(client, runKey, plan, options);
-    if (refused.length > 0) await forgetCopied(client, runKey, refused.every((partition) => partition !== null) ? refused : null);
-  });
+  await database.transaction(
+    async (client) => {
+      const ended = await endingBlockers(database, client, () =>
+        client.query(
+          `update sluice.runs set status = 'running', reason = null, ended_at = null where run_key = $1 and status in ('failed', 'cancelled')`,
+          [runKey],
+        ),
+      );
+      if (ended.rowCount === 0) return;
+      // Whoever writes for the run holds one of these, and may hold what is forgotten below.
+      await endingBlockers(database, client, () => client.query('select from sluice.fences where run_key = $1 for update', [runKey]));
+      const refused = await takeRefused(client, runKey);
+      // Keys may be built already, or the table may be gone.
+      const restart = plan.beside && (refused.length > 0 || !(await isThere(client, besideTable(runKey))));
+      if (restart) await landInStaging(client, runKey, plan, options);
+      else await createStagingOf(client, runKey, plan, options);
+      if (refused.length > 0) await forgetCopied(client, runKey, refused.every((partition) => partition !== null) ? refused : null);
+      await options.beforeCommit?.(client);
+    },
+    { lockTimeoutMs: 0 },
+  );
 }
 
 /** @returns the partition of each unit, null for the whole run */
