@@ -29,6 +29,7 @@ test('a worker that stalls in the middle of a retry does not stand in the way, a
     ended = true;
     return summary;
   });
+  result.catch(() => {});
   await until('the run has ended', async () => ended, 120_000);
   expect(await result).toMatchObject({ status: 'succeeded' });
   await expectCopied(given);
