@@ -10,8 +10,10 @@ const SILENT_MS = 10_000;
 const LOOK_MS = 2_000;
 /** So long whoever is asked has for a login and an answer, or as long as the sessions themselves have for a login, where that is more. */
 const ANSWER_MS = 3_000;
-/** So often in a row nobody may answer where the session is; then it is given up: a proxy, or the way to it, hangs. */
-const MOST_SILENCES = 3;
+/** So often in a row nobody may answer where the session is, or the server may wait for us as we do for it; then the way there, or a proxy, hangs. */
+const MOST_DOUBTS = 3;
+
+type Answer = 'gone' | 'silence' | `waits for us at ${string}` | 'alive or unknown';
 
 /** Which server process a session is. */
 interface Backend {
@@ -45,6 +47,9 @@ const insidesOf = (client: pg.ClientBase): Insides => client as unknown as Insid
 export function cutOff(client: pg.ClientBase, reason: string): void {
   insidesOf(client).connection.stream.destroy(new Error(`Connection terminated: ${reason}`));
 }
+
+/** Sessions whose COPY has been given all that it gets: before, its server waits for a slow source, rightly. */
+export const givenAll = new WeakSet<pg.ClientBase>();
 
 export class Liveness {
   readonly #url: string;
@@ -81,7 +86,8 @@ export class Liveness {
     let arrived = -1;
     let since = Date.now();
     let asking = false;
-    let silences = 0;
+    let doubts = 0;
+    let before: Answer = 'alive or unknown';
     const moves = () => {
       const { readyForQuery, connection } = insidesOf(client);
       return readyForQuery || connection.stream.readableLength > 0 || connection.stream.bytesRead !== arrived;
@@ -90,25 +96,28 @@ export class Liveness {
       if (moves()) {
         arrived = insidesOf(client).connection.stream.bytesRead;
         since = Date.now();
-        silences = 0;
+        doubts = 0;
         return;
       }
       if (asking || Date.now() - since < SILENT_MS) return;
       asking = true;
-      const answer = await this.#ask(backend);
+      const answer = await this.#ask(backend, givenAll.has(client));
       asking = false;
-      silences = answer === 'silence' ? silences + 1 : 0;
+      doubts = answer === 'alive or unknown' ? 0 : answer === before ? doubts + 1 : 1;
+      before = answer;
       // Where nobody answers it is asked again soon.
       if (answer !== 'silence') since = Date.now();
       if (moves()) return;
       if (answer === 'gone') cutOff(client, 'the server does not know it any more');
-      if (silences >= MOST_SILENCES) cutOff(client, 'nobody answers there any more');
+      if (doubts >= MOST_DOUBTS) {
+        cutOff(client, answer === 'silence' ? 'nobody answers there any more' : 'its server waits for what was sent, or to be heard');
+      }
     }, LOOK_MS);
     timer.unref();
     return () => clearInterval(timer);
   }
 
-  async #ask(backend: Backend | undefined): Promise<'gone' | 'silence' | 'alive or unknown'> {
+  async #ask(backend: Backend | undefined, givenAll: boolean): Promise<Answer> {
     const client = new pg.Client({ connectionString: this.#url, application_name: 'sluice liveness' });
     client.on('error', () => {});
     let late = false;
@@ -119,7 +128,7 @@ export class Liveness {
     try {
       await client.connect();
       // A pooler whose sessions are all in use lets questions wait, rightly; a login it answers itself.
-      return backend && (await isDead(backend, client)) ? 'gone' : 'alive or unknown';
+      return backend ? await askAbout(backend, givenAll, client) : 'alive or unknown';
     } catch {
       // Who is refused (too many connections, say) has been heard, and knows nothing.
       return late ? 'silence' : 'alive or unknown';
@@ -132,14 +141,20 @@ export class Liveness {
   }
 }
 
-async function isDead({ pid, address, serverStarted }: Backend, asked: pg.Client): Promise<boolean> {
+/** @param givenAll nothing more is sent to it */
+async function askAbout({ pid, address, serverStarted }: Backend, givenAll: boolean, asked: pg.Client): Promise<Answer> {
   const [now] = (await asked.query<Backend>(WHO)).rows;
   // Behind what spreads connections over several servers this one may be another.
-  if (now?.address !== address) return false;
-  if (now.serverStarted !== serverStarted) return true;
-  const { rowCount } = await asked.query(
-    `select from pg_stat_activity where pid = $1 and (state = 'active' or state_change > now() - interval '5 seconds')`,
+  if (now?.address !== address) return 'alive or unknown';
+  if (now.serverStarted !== serverStarted) return 'gone';
+  const { rows } = await asked.query<{ waits: string | null; at: string | null }>(
+    `select wait_event as waits, (select bytes_processed::text from pg_stat_progress_copy copy where copy.pid = activity.pid) as at
+     from pg_stat_activity activity where pid = $1 and (state = 'active' or state_change > now() - interval '5 seconds')`,
     [pid],
   );
-  return rowCount === 0;
+  const [session] = rows;
+  if (!session) return 'gone';
+  // Nothing of what it writes has arrived for long; what it reads may be on a slow way, and then it gets on.
+  const waitsForUs = session.waits === 'ClientWrite' || (session.waits === 'ClientRead' && givenAll);
+  return waitsForUs ? `waits for us at ${session.waits} ${session.at}` : 'alive or unknown';
 }
