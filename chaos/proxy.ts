@@ -85,6 +85,11 @@ export class FaultyProxy {
     this.#forgetsAt = sent;
   }
 
+  /** What one side sends does not arrive any more on the connections that there are; the other side is heard. */
+  lose(side: 'client' | 'server'): void {
+    for (const pair of this.#pairs) pair[side].removeAllListeners('data').pause();
+  }
+
   /** The next answers to COMMIT do not arrive: the connection is gone instead. */
   loseAnswers(count: number): void {
     this.#answersToLose = count;
@@ -154,7 +159,7 @@ export class FaultyProxy {
       if (to.destroyed || to.write(data)) return;
       from.pause();
       to.once('drain', () => {
-        if (!this.#silent) from.resume();
+        if (!this.#silent && from.listenerCount('data') > 0) from.resume();
       });
     };
     if (this.#latencyMs > 0) setTimeout(write, this.#latencyMs);

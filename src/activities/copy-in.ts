@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import { type Connection, quoteName, quoteText } from '../connectors/postgres/database.ts';
-import { cutOff } from '../connectors/postgres/liveness.ts';
+import { cutOff, givenAll } from '../connectors/postgres/liveness.ts';
 import type { CopyChunk } from '../connectors/source.ts';
 import { TransientError } from '../errors.ts';
 
@@ -44,12 +44,14 @@ export async function copyIn(
     }, stallMs);
   };
   const taken = () => clearTimeout(timer);
+  const ended = () => givenAll.add(client);
   try {
-    await pipeline(Readable.from(watched(bytes, given, taken), { objectMode: false, highWaterMark: 256 * 1024 }), copy);
+    await pipeline(Readable.from(watched(bytes, given, taken, ended), { objectMode: false, highWaterMark: 256 * 1024 }), copy);
   } catch (error) {
     throw stalled ?? error;
   } finally {
     taken();
+    givenAll.delete(client);
   }
   return copy.rowCount ?? 0;
 }
@@ -59,10 +61,12 @@ async function* watched(
   bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   given: () => void,
   taken: () => void,
+  ended: () => void,
 ): AsyncGenerator<Uint8Array> {
   for await (const piece of bytes) {
     given();
     yield piece;
     taken();
   }
+  ended();
 }

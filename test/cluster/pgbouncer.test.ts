@@ -1,6 +1,7 @@
 /** PostgreSQL 15, the oldest target, with a PgBouncer in transaction mode before it, as source and as target. */
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
+import { Database } from '../../src/connectors/postgres/database.ts';
 import { startPostgresServer } from '../../src/local/postgres-server.ts';
 import { contentOf } from '../helpers/checksum.ts';
 import { cleanups } from '../helpers/cleanup.ts';
@@ -156,3 +157,27 @@ test('a pooler in statement mode is refused at once', async () => {
   worker.kill('SIGTERM');
   await worker.ended;
 });
+
+test('a statement behind a pooler that hangs fails', async () => {
+  const hanging = await startPgBouncer(url);
+  const database = new Database('target', hanging.through(url));
+  cleanups.push(() => database.close());
+  const waiting = database.transaction(async (client) => {
+    const asked = client.query('select pg_sleep(1)');
+    hanging.freeze();
+    await asked;
+  });
+  await expect(waiting).rejects.toMatchObject({ code: 'DatabaseUnreachable', blameless: true });
+}, 90_000);
+
+test('a statement that waits for a session of the pooler is waited for', async () => {
+  const full = await startPgBouncer(url, 'transaction', 1);
+  const [holds, waits] = [new Database('target', full.through(url)), new Database('target', full.through(url))];
+  for (const database of [holds, waits]) {
+    cleanups.push(() => database.close());
+    await database.query('select 1');
+  }
+  const held = holds.query('select pg_sleep(40)');
+  expect(await waits.query(`select 'done' as it`)).toEqual([{ it: 'done' }]);
+  await held;
+}, 90_000);

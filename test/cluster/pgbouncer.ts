@@ -11,6 +11,8 @@ export interface PgBouncer {
   /** The URL of a database behind it. */
   through(url: string): string;
   kill(): Promise<void>;
+  /** It hangs from now on: connections are made, and nobody answers. */
+  freeze(): void;
   start(): Promise<void>;
 }
 
@@ -49,6 +51,9 @@ default_pool_size = ${poolSize}
       // It refuses to run as root.
       child = spawn('/usr/sbin/pgbouncer', ['-q', config], { stdio: 'ignore', uid: id('-u'), gid: id('-g') });
       await until('PgBouncer answers', () => query(through(url), 'select 1'));
+    },
+    freeze() {
+      child?.kill('SIGSTOP');
     },
     async kill() {
       if (!child || child.exitCode !== null || child.signalCode !== null) return;

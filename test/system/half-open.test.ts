@@ -1,16 +1,25 @@
 /** A connection whose other end is gone without a word is given up; one whose server works for long is not. */
+import { to as copyTo } from 'pg-copy-streams';
 import { FaultyProxy } from '../../chaos/proxy.ts';
+import { copyIn } from '../../src/activities/copy-in.ts';
 import { Database } from '../../src/connectors/postgres/database.ts';
 import { cleanups } from '../helpers/cleanup.ts';
-import { freshDatabase } from '../helpers/servers.ts';
+import { freshDatabase, ownPostgres } from '../helpers/servers.ts';
 
 jest.setTimeout(90_000);
 
 /** The last message of a session: https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const TERMINATE = 'X\0\0\0\x04';
 
-async function behindProxy() {
-  const url = new URL(await freshDatabase('half_open'));
+let own: Promise<{ url: string }> | undefined;
+/** A session that waits in a COPY for its client lets nobody drop a database: not even that of another test. */
+async function ownServer(): Promise<string> {
+  own ??= ownPostgres();
+  return (await own).url;
+}
+
+async function behindProxy(server?: string) {
+  const url = new URL(await freshDatabase('half_open', server ? { server } : {}));
   const proxy = await FaultyProxy.start({ host: url.hostname, port: Number(url.port) });
   cleanups.push(() => proxy.stop());
   url.port = String(proxy.place.port);
@@ -94,4 +103,82 @@ test.concurrent('a session that waits for its client is left alone', async () =>
     return (await client.query('select 1 as one')).rows;
   });
   expect(rows).toEqual([{ one: 1 }]);
+});
+
+test.concurrent('a COPY whose reader is slow is left alone', async () => {
+  const { database } = await behindProxy();
+  const bytes = await database.transaction(async (client) => {
+    // Less than the way to the server holds: the server is done with it at once.
+    const copy = client.query(copyTo(`copy (select repeat('x', 99) from generate_series(1, 15000)) to stdout`));
+    let read = 0;
+    for await (const piece of copy) {
+      if (read === 0) await new Promise((done) => setTimeout(done, 20_000));
+      read += piece.length;
+    }
+    return read;
+  });
+  expect(bytes).toBe(1_500_000);
+});
+
+test.concurrent('a COPY whose last bytes are lost on the way to the server fails', async () => {
+  const { proxy, database } = await behindProxy(await ownServer());
+  await database.query('create table t (v text)');
+  async function* bytes() {
+    yield Buffer.from('a\n');
+    await new Promise((done) => setTimeout(done, 500));
+    proxy.lose('client');
+    yield Buffer.from('b\n');
+  }
+  const waiting = database.transaction((client) => copyIn(client, 't', { format: 'text', columns: ['v'], bytes: bytes() }));
+  await expect(waiting).rejects.toMatchObject({ code: 'DatabaseUnreachable', blameless: true });
+});
+
+test.concurrent('a COPY whose bytes are lost on the way from the server fails', async () => {
+  const { proxy, database } = await behindProxy(await ownServer());
+  const waiting = database.transaction(async (client) => {
+    const copy = client.query(copyTo(`copy (select repeat('x', 999) from generate_series(1, 30000)) to stdout`));
+    for await (const _ of copy) proxy.lose('server');
+  });
+  await expect(waiting).rejects.toMatchObject({ code: 'DatabaseUnreachable', blameless: true });
+});
+
+test.concurrent('a COPY whose source is slow is waited for', async () => {
+  const { database } = await behindProxy(await ownServer());
+  await database.query('create table t (v text)');
+  async function* bytes() {
+    yield Buffer.from('a\n');
+    await new Promise((done) => setTimeout(done, 45_000));
+    yield Buffer.from('b\n');
+  }
+  expect(await database.transaction((client) => copyIn(client, 't', { format: 'text', columns: ['v'], bytes: bytes() }))).toBe(2);
+});
+
+test.concurrent('a statement on a server whose logins take long is waited for', async () => {
+  const { proxy, database } = await behindProxy();
+  proxy.delay(800);
+  expect(await database.query(`select 'done' as it from pg_sleep(30)`)).toEqual([{ it: 'done' }]);
+});
+
+test.concurrent('a pool is closed though the way of a session in use is lost', async () => {
+  const { proxy, database } = await behindProxy();
+  const given = await database.connect();
+  await database.connect();
+  const closed = database.close();
+  proxy.halfOpen();
+  given.release();
+  await closed;
+});
+
+test('a worker that is busy hears late, and does not take that for silence', async () => {
+  const database = new Database('target', await freshDatabase('busy_worker'), { max: 2 });
+  cleanups.push(() => database.close());
+  const asked = database.query(`select 'done' as it from pg_sleep(30)`);
+  const standstill = new Int32Array(new SharedArrayBuffer(4));
+  let over = false;
+  void asked.finally(() => (over = true)).catch(() => {});
+  while (!over) {
+    Atomics.wait(standstill, 0, 0, 700);
+    await new Promise(setImmediate);
+  }
+  expect(await asked).toEqual([{ it: 'done' }]);
 });

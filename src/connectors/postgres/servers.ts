@@ -6,11 +6,18 @@ import pg from 'pg';
 import { PermanentError, TransientError } from '../../errors.ts';
 import type { ConnectionUrl, ServerAddress, SessionAttributes } from './connection-url.ts';
 import { classifyPostgres } from './errors.ts';
-import { Liveness } from './liveness.ts';
+import { cutOff, Liveness } from './liveness.ts';
+
+/** How long sessions in use are waited for, and the answers to goodbyes, which need not come. */
+const CLOSE_MS = 5_000;
+/** How long a login may take where the URL says that it may take for ever. */
+const SLOW_LOGIN_MS = 10_000;
 
 interface Server {
   readonly name: string;
   readonly pool: pg.Pool;
+  /** The sessions whose connections are not closed yet. */
+  readonly open: Set<pg.ClientBase>;
   readonly liveness: Liveness;
 }
 
@@ -26,13 +33,19 @@ export class Servers {
     this.#label = label;
     this.#servers = url.servers.map((address) => {
       const connectionString = url.urlFor(address);
-      const liveness = new Liveness(connectionString);
-      const pool = new pg.Pool({ ...options, connectionString, onConnect: (client) => liveness.meet(client) });
+      const liveness = new Liveness(connectionString, options.connectionTimeoutMillis || SLOW_LOGIN_MS);
+      const open = new Set<pg.ClientBase>();
+      const onConnect = (client: pg.ClientBase) => {
+        open.add(client);
+        client.once('end', () => open.delete(client));
+        return liveness.meet(client);
+      };
+      const pool = new pg.Pool({ ...options, connectionString, onConnect });
       // Idle clients fail at every failover of the server; the next query opens a new one.
       pool.on('error', () => {});
       // One that breaks while nothing is asked of it must not end the process; from the first moment, because it is asked what it is before it is used.
       pool.on('connect', (client) => client.on('error', () => {}));
-      return { name: nameOf(address), pool, liveness };
+      return { name: nameOf(address), pool, open, liveness };
     });
   }
 
@@ -78,8 +91,9 @@ export class Servers {
     );
   }
 
+  /** Sessions that are still in use after {@link CLOSE_MS} are cut off. */
   async close(): Promise<void> {
-    await Promise.all(this.#servers.map(({ pool }) => (pool.ended ? undefined : pool.end())));
+    await Promise.all(this.#servers.map(closeServer));
   }
 
   #order(): number[] {
@@ -89,6 +103,18 @@ export class Servers {
 }
 
 const nameOf = ({ host, port }: ServerAddress): string => `${host}:${port}`;
+
+async function closeServer({ pool, open }: Server): Promise<void> {
+  if (pool.ending) return;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      for (const client of open) cutOff(client, 'the pool is closed');
+      resolve();
+    }, CLOSE_MS);
+  });
+  await Promise.race([pool.end(), late]).finally(() => clearTimeout(timer));
+}
 
 /** A session of the pool, watched until it is given back. */
 async function take({ pool, liveness }: Server): Promise<pg.PoolClient> {
