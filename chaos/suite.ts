@@ -60,23 +60,24 @@ export class Suite {
   }
 
   async setLoad(load: NonNullable<Results['load']>): Promise<void> {
-    this.session = { ...this.session, load };
-    this.all = { ...this.all, load };
-    this.failed ||= load.problems.length > 0;
-    await this.save();
+    await this.#keep({ load }, load.problems);
   }
 
   async setPromises(promises: NonNullable<Results['promises']>): Promise<void> {
-    this.session = { ...this.session, promises };
-    this.all = { ...this.all, promises };
-    this.failed ||= promises.problems.length > 0;
-    await this.save();
+    await this.#keep({ promises }, promises.problems);
   }
 
   async setRegions(regions: NonNullable<Results['regions']>): Promise<void> {
-    this.session = { ...this.session, regions };
-    this.all = { ...this.all, regions };
-    this.failed ||= regions.steps.some(({ problems }) => problems.length > 0);
+    await this.#keep(
+      { regions },
+      regions.steps.flatMap(({ problems }) => problems),
+    );
+  }
+
+  async #keep(found: Partial<Results>, problems: readonly string[]): Promise<void> {
+    this.session = { ...this.session, ...found };
+    this.all = { ...this.all, ...found };
+    this.failed ||= problems.length > 0;
     await this.save();
   }
 

@@ -1,5 +1,6 @@
 /** What networks do to the connections of the workers. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { WHO } from '../../src/connectors/postgres/liveness.ts';
 import type { FaultyProxy } from '../proxy.ts';
 import type { Scene } from '../scene.ts';
 import type { Fault } from './fault.ts';
@@ -39,9 +40,6 @@ function network({ name, says, on = ({ database }) => database, begin, seconds =
   };
 }
 
-/** Part of what a worker asks each new session before anything else. */
-const FIRST_QUESTION = 'pg_backend_pid';
-
 export const NETWORK_FAULTS: readonly Fault[] = [
   network({
     ...{ name: 'slow network', says: '200 ms later, to PostgreSQL, for 10 s', seconds: 10 },
@@ -62,7 +60,7 @@ export const NETWORK_FAULTS: readonly Fault[] = [
     },
     begin: (proxy) => {
       proxy.halfOpen();
-      proxy.halfOpenAt(FIRST_QUESTION);
+      proxy.halfOpenAt(WHO);
     },
     end: (proxy) => proxy.halfOpenAt(null),
   }),

@@ -10,7 +10,7 @@ import { activity } from './failures.ts';
 
 export function createAbandonPlan(dependencies: Dependencies) {
   return activity(async ({ runKey, pipeline, params, reason }: AbandonPlanInput): Promise<void> => {
-    const database = dependencies.target(dependencies.pipeline(pipeline).pipeline.bind(params));
+    const database = dependencies.targetByNow(pipeline, params);
     const planned = await readNewestPlan(database, runKey);
     if (planned) await endRun(database, planned.runKey, 'cancelled', reason, null);
   });

@@ -59,6 +59,14 @@ export class Dependencies {
     );
   }
 
+  /**
+   * The target that the definition names by now, for what is to be ended, whatever it was when it was planned.
+   * @throws PermanentError `UnknownPipeline`, and where the definition does not take the parameters
+   */
+  targetByNow(pipeline: string, params: RunRef['params']): Database {
+    return this.target(this.pipeline(pipeline).pipeline.bind(params));
+  }
+
   target(pipeline: { readonly target: { readonly url?: string | undefined } }): Database {
     const url = databaseUrl(pipeline.target, this.options.env);
     const max = this.options.concurrency + FURTHER_SESSIONS;

@@ -37,25 +37,21 @@ export async function recordedRun(dependencies: Dependencies, run: RunRef): Prom
     return await plannedRun(dependencies, run);
   } catch (error) {
     if (!(error instanceof TransientError && error.code === 'DefinitionChanged')) throw error;
-    const found = (await lookFor(dependencies, run, targetByNow)) ?? (await lookFor(dependencies, run, () => ({})));
+    const found =
+      (await lookFor(run, () => dependencies.targetByNow(run.pipeline, run.params))) ??
+      (await lookFor(run, () => dependencies.target({ target: {} })));
     if (!found) throw error;
     return found;
   }
-}
-
-type Target = { readonly url?: string | undefined };
-
-function targetByNow(dependencies: Dependencies, run: RunRef): Target {
-  return dependencies.pipeline(run.pipeline).pipeline.bind(run.params).target;
 }
 
 /**
  * The run as a database has it; null where that one does not, or where no database can be made of the definition.
  * @throws TransientError where the database does not answer
  */
-async function lookFor(dependencies: Dependencies, run: RunRef, targetOf: (dependencies: Dependencies, run: RunRef) => Target) {
+async function lookFor(run: RunRef, target: () => Database): Promise<Pick<PlannedRun, 'database' | 'plan'> | null> {
   try {
-    const database = dependencies.target({ target: targetOf(dependencies, run) });
+    const database = target();
     const stored = await readRun(database, run.key);
     return stored && { database, plan: stored.plan };
   } catch (error) {

@@ -57,9 +57,8 @@ export interface UpOptions {
  */
 export async function clusterUp(options: UpOptions): Promise<ClusterRecord> {
   const folder = resolve(options.folder);
-  await requireMachine(options);
+  const services = await requireMachine(options);
   const wanted = await wantedCluster(folder, options);
-  const services = await wantedServices(folder, wanted);
   const before = await readCluster(folder);
   if (before && isSupervised(before)) {
     if (JSON.stringify(before.wanted) !== JSON.stringify(wanted)) {
@@ -74,16 +73,19 @@ export async function clusterUp(options: UpOptions): Promise<ClusterRecord> {
 
 /**
  * What the machine must have, the quickest first: the folder of the pipelines, and the programs.
+ * @returns the services that are wanted
  * @throws PermanentError `MissingPipelines`, `MissingPrograms`
  */
-export async function requireMachine(options: UpOptions): Promise<void> {
+export async function requireMachine(options: UpOptions): Promise<ComposeService[]> {
   const pipelines = resolve(options.pipelines);
   await access(pipelines).catch(() => {
     throw new PermanentError('MissingPipelines', `There is no folder ${pipelines}. Name the folder of your pipelines with --pipelines.`);
   });
   const folder = resolve(options.folder);
   await mkdir(folder, { recursive: true });
-  await requirePrograms(await wantedServices(folder, servicesOf(options)), options);
+  const services = await wantedServices(folder, servicesOf(options));
+  await requirePrograms(services, options);
+  return services;
 }
 
 /** Starts again what was up here, as it was; with nothing held. */

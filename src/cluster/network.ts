@@ -1,7 +1,7 @@
 /** One loopback address for each part: on Linux all of 127.0.0.0/8 is this machine, so that parts keep the ports that they have everywhere. */
 import { createHash } from 'node:crypto';
-import { createServer } from 'node:net';
 import { PermanentError } from '../errors.ts';
+import { whyNotListen } from '../local/free-port.ts';
 
 /** Its first three numbers. */
 export type Network = string;
@@ -24,18 +24,10 @@ export async function chooseNetwork(folder: string, taken: readonly Network[] = 
   const seed = createHash('sha256').update(folder).digest();
   for (let nth = 0; nth < 100; nth += 1) {
     const network = `127.${64 + (((seed[0] ?? 0) + nth) % 128)}.${seed[1] ?? 0}`;
-    if (!taken.includes(network) && (await isFree(`${network}.${FIRST_HOST}`, FIRST_PORT))) return network;
+    if (!taken.includes(network) && (await whyNotListen(`${network}.${FIRST_HOST}`, FIRST_PORT)) === null) return network;
   }
   throw new PermanentError(
     'NoLoopback',
     `no loopback address such as 127.64.0.10 can be listened on at port ${FIRST_PORT}. A cluster of processes needs Linux; elsewhere use docker-compose.yml.`,
   );
-}
-
-function isFree(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
-  });
 }

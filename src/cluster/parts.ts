@@ -110,7 +110,7 @@ export function whereabouts(folder: string, wanted: WantedCluster, parts: readon
 
 /** Makes the folders of a part, and writes its configuration. */
 export async function preparePart(part: Part, options: PrepareOptions): Promise<PartCommand> {
-  const { program, env } = options;
+  const { program } = options;
   const account = program.unprivileged ? await accountOf(part, program, options) : { owner: null, wrapper: [] };
   const { rendering, files } = layOut(part, options);
   for (const [source, copy] of files) await renderFiles(source, copy, rendering);
@@ -122,7 +122,7 @@ export async function preparePart(part: Part, options: PrepareOptions): Promise<
     args: started.args,
     // What is a user's own runs where he is.
     cwd: program.own ? options.wanted.cwd : '/',
-    env: { HOME: env.HOME, LANG: 'C.UTF-8', TZ: 'UTC', ...partEnvironment(part, options) },
+    env: { HOME: options.env.HOME, LANG: 'C.UTF-8', TZ: 'UTC', ...environmentOf(part, rendering, options) },
     ...started.ids,
   };
 }
@@ -132,9 +132,16 @@ export function partEnvironment(
   part: Part,
   options: Whereabouts & Pick<PrepareOptions, 'program' | 'env'>,
 ): Record<string, string | undefined> {
-  const { rendering } = layOut(part, options);
+  return environmentOf(part, layOut(part, options).rendering, options);
+}
+
+function environmentOf(
+  part: Part,
+  rendering: Rendering,
+  { program, env }: Pick<PrepareOptions, 'program' | 'env'>,
+): Record<string, string | undefined> {
   const own = Object.entries(part.service.environment).map(([name, value]): [string, string] => [name, render(value, rendering)]);
-  return { PATH: [...options.program.path, options.env.PATH].join(':'), ...Object.fromEntries(own) };
+  return { PATH: [...program.path, env.PATH].join(':'), ...Object.fromEntries(own) };
 }
 
 /** What stands for the paths and addresses of a part's container, and which files are made for it. */

@@ -1,7 +1,8 @@
 /** The ports of the parts, and who else has them. A program that listens on all addresses leaves none of 127.0.0.0/8 free. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { PermanentError } from '../errors.ts';
+import { whyNotListen } from '../local/free-port.ts';
+import { REGION_PORTS } from '../regions/region-list.ts';
 import type { ComposeService } from './compose-file.ts';
 
 /** By image: what docker-compose.yml and the files of deploy/ say. */
@@ -15,8 +16,8 @@ const PORTS: Readonly<Record<string, readonly number[]>> = {
   'prom/prometheus': [9090],
   'prom/alertmanager': [9093],
 };
-/** Of HAProxy with region.cfg. */
-const REGION_PORTS = [5442, 5443, 5453, 7253, 8010];
+/** Of HAProxy with region.cfg: for clients, and for the other region. */
+const PORTS_OF_REGION = [...Object.values(REGION_PORTS), 5453, 7253];
 
 /** No part has this address. */
 const PROBE = '127.64.0.9';
@@ -25,7 +26,7 @@ const PROBE = '127.64.0.9';
 export function portsOf(services: readonly ComposeService[]): number[] {
   const ports = services.flatMap(({ image, environment }) => [
     ...(PORTS[image] ?? []),
-    ...(image === 'haproxy' && 'PEER_1' in environment ? REGION_PORTS : []),
+    ...(image === 'haproxy' && 'PEER_1' in environment ? PORTS_OF_REGION : []),
   ]);
   return [...new Set(ports)].sort((a, b) => a - b);
 }
@@ -35,7 +36,7 @@ export async function requireOpenPorts(ports: readonly number[]): Promise<void> 
   const sockets = (await listeningSockets()).filter(({ port }) => ports.includes(port));
   const taken = new Set<number>();
   // One of IPv6 may be for IPv6 only.
-  for (const { port } of sockets) if (await isTaken(port)) taken.add(port);
+  for (const { port } of sockets) if ((await whyNotListen(PROBE, port)) === 'EADDRINUSE') taken.add(port);
   if (taken.size === 0) return;
   const owners = await ownersOf(sockets);
   const lines = [...taken].map((port) => {
@@ -47,14 +48,6 @@ export async function requireOpenPorts(ports: readonly number[]): Promise<void> 
     `Parts of the cluster need these ports, and others listen there on all addresses:\n${lines.join('\n')}\n` +
       'Stop those programs (a service that apt-get has started: systemctl disable --now NAME). Without Prometheus and Alertmanager: --no-observability.',
   );
-}
-
-function isTaken(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRINUSE'));
-    server.listen({ port, host: PROBE, exclusive: true }, () => server.close(() => resolve(false)));
-  });
 }
 
 interface Socket {

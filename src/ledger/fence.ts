@@ -7,6 +7,7 @@
  * another program is hit, and it works the same behind a transaction pooler.
  */
 import type { Connection, Database } from '../connectors/postgres/database.ts';
+import { endsWithin } from '../connectors/postgres/ends-within.ts';
 import { PermanentError, TransientError } from '../errors.ts';
 
 /** A unit of work of a run and the epoch in which one attempt may write for it. */
@@ -61,19 +62,10 @@ export async function takeOver(database: Database, runKey: string, unit: string,
 export async function endingBlockers<T>(database: Database, client: Connection, statement: () => Promise<T>): Promise<T> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const pid = rows[0]?.pid;
-  let settled = false;
-  const waiting = statement().finally(() => {
-    settled = true;
-  });
+  const waiting = statement();
   const quiet = waiting.then(noop, noop);
-  while (!settled) {
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, PATIENCE_MS);
-    });
-    await Promise.race([quiet, patience]);
-    clearTimeout(timer);
-    if (!settled) await database.query('select pg_terminate_backend(blocker) from unnest(pg_blocking_pids($1)) as blocker', [pid]);
+  while (!(await endsWithin(quiet, PATIENCE_MS))) {
+    await database.query('select pg_terminate_backend(blocker) from unnest(pg_blocking_pids($1)) as blocker', [pid]);
   }
   return await waiting;
 }

@@ -8,13 +8,18 @@ import { PermanentError } from '../errors.ts';
 const lowest = 20_000;
 const highest = 32_000;
 
-/** Whether something could listen on this port of the loopback address now. */
-export function isPortFree(port: number): Promise<boolean> {
+/** Why nothing could listen there now, as the code of a system error (`EADDRINUSE`, ...); null where something could. */
+export function whyNotListen(host: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+    server.once('error', ({ code, message }: NodeJS.ErrnoException) => resolve(code ?? message));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(null)));
   });
+}
+
+/** Whether something could listen on this port of the loopback address now. */
+async function isPortFree(port: number): Promise<boolean> {
+  return (await whyNotListen('127.0.0.1', port)) === null;
 }
 
 /**

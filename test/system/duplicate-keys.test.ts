@@ -15,6 +15,15 @@ beforeAll(async () => {
 /** The row that a table has before it is loaded. */
 const ALREADY = ['already', '', '', '', '', ''];
 
+/** A table with a primary key, and with that row. */
+async function makeTable(name: string): Promise<void> {
+  await query(
+    url,
+    `create table ${name} (zip_code text primary key, latitude text, longitude text, city text, state text, county text);
+     insert into ${name} values ('already', '', '', '', '', '')`,
+  );
+}
+
 pipeline(
   'twins',
   `params: z.object({ file: z.string() }), source: ({ file }) => csv({ files: file }), tolerate: { quarantined: 20 },
@@ -23,11 +32,7 @@ pipeline(
 
 test('a target that refuses two rows with one key is asked first, and then the rows are looked through', async () => {
   // Given a table with rows and a primary key
-  await query(
-    url,
-    `create table twins (zip_code text primary key, latitude text, longitude text, city text, state text, county text);
-     insert into twins values ('already', '', '', '', '', '')`,
-  );
+  await makeTable('twins');
   const good = realRows('zipcodes.csv');
   const [second, last] = [good[1], good.at(-1)].map((row) => (row ?? []).join(','));
   const lines = good.map((row) => row.join(','));
@@ -60,11 +65,7 @@ pipeline(
 
 test('the same with more partitions than are loaded at once: each is looked through when the target has refused it', async () => {
   // Given twelve files, and in each of them a key that is there twice
-  await query(
-    url,
-    `create table twins_in_parts (zip_code text primary key, latitude text, longitude text, city text, state text, county text);
-     insert into twins_in_parts values ('already', '', '', '', '', '')`,
-  );
+  await makeTable('twins_in_parts');
   const good = realRows('zipcodes.csv').slice(0, 1_200);
   const parts = Array.from({ length: 12 }, (_, nth) => good.slice(nth * 100, nth * 100 + 100));
   await mkdir(file('parts'));

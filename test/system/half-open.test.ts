@@ -3,6 +3,7 @@ import { to as copyTo } from 'pg-copy-streams';
 import { FaultyProxy } from '../../chaos/proxy.ts';
 import { copyIn } from '../../src/activities/copy-in.ts';
 import { Database } from '../../src/connectors/postgres/database.ts';
+import { WHO } from '../../src/connectors/postgres/liveness.ts';
 import { cleanups } from '../helpers/cleanup.ts';
 import { freshDatabase, ownPostgres } from '../helpers/servers.ts';
 
@@ -50,7 +51,7 @@ test.concurrent('a session of the pool that went half-open while nobody used it 
 
 test.concurrent('a session whose way is lost at its very first question is given up', async () => {
   const { proxy, database } = await behindProxy();
-  proxy.halfOpenAt('pg_backend_pid');
+  proxy.halfOpenAt(WHO);
   const both = [database.query('select 1'), database.query('select 1')];
   for (const asked of both) await expect(asked).rejects.toMatchObject({ code: 'DatabaseUnreachable', blameless: true });
   proxy.halfOpenAt(null);

@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { PermanentError } from '../../errors.ts';
 import { type ConnectionUrl, parseConnectionUrl } from './connection-url.ts';
+import { endsWithin } from './ends-within.ts';
 import { classifyPostgres, isDatabaseProblem, isOnStandby } from './errors.ts';
 import { Servers, type Unfit } from './servers.ts';
 
@@ -144,17 +145,7 @@ export class Database {
 const ROLLBACK_MS = 5_000;
 
 async function rolledBack(client: Connection): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ROLLBACK_MS);
-  });
-  const answer = client.query('rollback').then(
-    () => true,
-    () => false,
-  );
-  const done = await Promise.race([answer, late]);
-  clearTimeout(timer);
-  return done;
+  return await endsWithin(client.query('rollback'), ROLLBACK_MS).catch(() => false);
 }
 
 function readUrl(role: 'source' | 'target', url: string): ConnectionUrl {

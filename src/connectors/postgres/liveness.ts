@@ -23,7 +23,8 @@ interface Backend {
   readonly serverStarted: string;
 }
 
-const WHO = `select pg_backend_pid() as pid, coalesce(host(inet_server_addr()) || ':' || inet_server_port(), '') as address,
+/** What each new session is asked before anything else. */
+export const WHO = `select pg_backend_pid() as pid, coalesce(host(inet_server_addr()) || ':' || inet_server_port(), '') as address,
                     pg_postmaster_start_time()::text as "serverStarted"`;
 
 /** What `pg` knows of a session: whether an answer is awaited, and what has arrived. */

@@ -5,6 +5,7 @@
 import pg from 'pg';
 import { PermanentError, TransientError } from '../../errors.ts';
 import type { ConnectionUrl, ServerAddress, SessionAttributes } from './connection-url.ts';
+import { endsWithin } from './ends-within.ts';
 import { classifyPostgres } from './errors.ts';
 import { cutOff, Liveness } from './liveness.ts';
 
@@ -106,14 +107,8 @@ const nameOf = ({ host, port }: ServerAddress): string => `${host}:${port}`;
 
 async function closeServer({ pool, open }: Server): Promise<void> {
   if (pool.ending) return;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(() => {
-      for (const client of open) cutOff(client, 'the pool is closed');
-      resolve();
-    }, CLOSE_MS);
-  });
-  await Promise.race([pool.end(), late]).finally(() => clearTimeout(timer));
+  if (await endsWithin(pool.end(), CLOSE_MS)) return;
+  for (const client of open) cutOff(client, 'the pool is closed');
 }
 
 /** A session of the pool, watched until it is given back. */
